@@ -1,0 +1,27 @@
+//! The command line of step 1.
+
+use std::{io, process::ExitCode};
+
+use anyhow::Context;
+use clap::Parser;
+use step1_channels::{client, log, peer};
+
+const EXAMPLES: &str = "Examples:
+  step1-channels                        type lines, /exit leaves
+  printf 'one\\ntwo\\n' | step1-channels  each line comes back";
+
+/// Chat with a thread of the same process, over two bounded channels.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {}
+
+fn main() -> ExitCode {
+    let Cli {} = Cli::parse();
+    match client::run(io::stdin(), io::stdout(), peer::run).context("the chat failed") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

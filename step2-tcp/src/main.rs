@@ -1,0 +1,68 @@
+//! The command line of step 2.
+
+use std::{
+    io,
+    net::{TcpListener, TcpStream},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use step2_tcp::{client, log, server};
+
+const EXAMPLES: &str = "Examples:
+  step2-tcp server            in one terminal
+  step2-tcp client            in another; or: nc 127.0.0.1 8080
+  step2-tcp server [::1]:9000
+  step2-tcp client localhost:9000";
+
+/// Chat one to one over TCP. `/exit` on either side ends both.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Wait for one client and chat with it
+    Server {
+        /// Where to listen; port 0 takes any free one
+        #[arg(default_value = "127.0.0.1:8080")]
+        addr: String,
+    },
+    /// Chat with a server
+    Client {
+        /// Where the server listens
+        #[arg(default_value = "127.0.0.1:8080")]
+        addr: String,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Server { addr } => {
+            let listener =
+                TcpListener::bind(&addr).with_context(|| format!("cannot listen on {addr}"))?;
+            log(format_args!("listening on {}", listener.local_addr()?));
+            server::run(listener, io::stdin(), io::stdout()).context("the conversation broke")
+        }
+        Command::Client { addr } => {
+            let stream =
+                TcpStream::connect(&addr).with_context(|| format!("cannot connect to {addr}"))?;
+            client::run(stream, client::lines(io::stdin()), io::stdout())
+                .context("the conversation broke")
+        }
+    }
+}

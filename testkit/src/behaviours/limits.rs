@@ -1,0 +1,127 @@
+//! What is refused, and what runs out (rows 8, 17 to 19).
+
+use std::{
+    io::Write,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Chat, PATIENCE, Peer, Server, peer,
+    process::{End, Process},
+    system,
+};
+
+/// A line that never ends is cut early, at no cost in memory, and the others are served. (8)
+pub fn an_endless_line_is_cut(chat: &Chat) {
+    let mut pair = chat.pair();
+    let before = system::memory(pair.server.process.id());
+    let mut endless = pair.speaker.writer();
+    let chunk = vec![b'x'; 1 << 20];
+    let taken = (0..100)
+        .take_while(|_| endless.write_all(&chunk).is_ok())
+        .count();
+    assert!(taken < 100, "100 MiB were taken");
+    if let Some(before) = before
+        && let Some(peak) = system::peak_memory(pair.server.process.id())
+    {
+        assert!(peak < before + (16 << 20), "from {before} to {peak} bytes");
+    }
+    if chat.step() == 2 {
+        assert_eq!(pair.server.process.exit(), 1);
+        return;
+    }
+    let cut = Instant::now();
+    let mut other = pair.server.peer();
+    other.say("next");
+    let line = format!("{}: next", other.name);
+    pair.ears().hear(&line);
+    assert!(
+        cut.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        cut.elapsed()
+    );
+}
+
+/// Clients that come and go leave nothing behind. (17)
+pub fn connects_leave_no_trace(chat: &Chat) {
+    let server = chat.server();
+    let mut ann = server.peer();
+    let pid = server.process.id();
+    let usage = || (system::threads(pid), system::descriptors(pid));
+    let before = usage();
+    for n in 0..1000 {
+        let stream = peer::connect(server.addr);
+        if n % 3 == 0 {
+            peer::reset(&stream);
+        }
+        if n % 100 == 99 {
+            ann.sync();
+        }
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while usage() > before {
+        assert!(Instant::now() < deadline, "{before:?} became {:?}", usage());
+        thread::sleep(Duration::from_millis(10));
+    }
+    ann.sync();
+}
+
+/// With no descriptors left a server neither ends nor spins nor babbles, and it serves again once
+/// there are some. (18)
+#[cfg(unix)]
+pub fn running_out_of_descriptors_is_survived(chat: &Chat) {
+    let mut command = chat.command_after("ulimit -n 64", &["server", "127.0.0.1:0"]);
+    let mut server = Server::wait(Process::start(&mut command, End::Piped, End::Piped));
+    let mut first = server.peer();
+    let crowd = peer::crowd(server.addr, 200);
+    first
+        .lines
+        .until("a crowd", |line| line.ends_with("-25 joined"));
+    if let Some(before) = system::ticks(server.process.id()) {
+        thread::sleep(Duration::from_secs(1));
+        let used = system::ticks(server.process.id()).unwrap() - before;
+        assert!(used < 10, "{used} ticks of 10 ms in a second");
+    }
+    assert!(server.process.is_running());
+    drop(crowd);
+    let gone = Instant::now();
+    let mut peer = server.peer();
+    assert!(
+        gone.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        gone.elapsed()
+    );
+    peer.sync();
+    let complaints = server.process.complaints();
+    assert!(complaints.lines().count() < 12, "{complaints}");
+    server.process.type_line("/exit");
+    assert_eq!(server.process.exit_within(Duration::from_secs(2)), 0);
+}
+
+/// One more than `--max-clients` is told so, and closed; when somebody has left there is room. (19)
+pub fn one_too_many_is_told(chat: &Chat) {
+    let server = chat.server_with(&["--max-clients", "2"]);
+    let mut ann = server.peer();
+    let mut bob = server.peer();
+    for eager in [false, true] {
+        let mut late = Peer::ungreeted(server.addr);
+        if eager {
+            // Input that nobody reads must not destroy the answer. Sending may fail by then.
+            let _ = late.writer().write_all("hello\n".repeat(1000).as_bytes());
+        }
+        assert_eq!(late.lines.rest(), ["! server is full"]);
+        let mut client = chat.client(server.addr);
+        assert_eq!(client.stdout.rest(), ["! server is full"]);
+        assert_eq!(client.exit(), 1);
+        assert_eq!(client.complaints().lines().count(), 1);
+    }
+    for _ in 0..20 {
+        bob.say("/exit");
+        assert_eq!(bob.lines.rest().last().unwrap(), "* goodbye");
+        // Not closed yet: a seat is free once its owner has been let go.
+        let next = server.peer();
+        drop(std::mem::replace(&mut bob, next));
+    }
+    ann.sync();
+}

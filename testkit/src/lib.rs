@@ -1,0 +1,69 @@
+//! Drives a chat program from outside, through real sockets and pipes, and holds it to what it
+//! promises.
+//!
+//! [`behaviours`] is the list of promises, a function each. A step lists those that it makes with
+//! [`promises!`]; set `CHAT_BIN` to run them against another program.
+//!
+//! Replies are the barriers: nothing here sleeps in the hope that something has happened, every
+//! wait is for something and ends in a failure after [`PATIENCE`]. Processes are killed when they
+//! are dropped, and then their stderr is searched for "panicked".
+
+use std::{sync::RwLock, time::Duration};
+
+mod chat;
+mod lines;
+mod peer;
+mod process;
+pub mod system;
+
+pub mod behaviours;
+
+pub use chat::{Chat, Pair};
+pub use lines::Lines;
+pub use peer::Peer;
+pub use process::{End, Process, Server};
+
+/// How long anything may take that has no bound of its own, before it counts as never.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Held for writing by behaviours that load the machine: beside them, no bound would mean much.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Whether a behaviour can be tried beside others.
+#[derive(Debug, Clone, Copy)]
+pub enum Machine {
+    /// It is light.
+    Shared,
+    /// It floods, or measures.
+    Alone,
+}
+
+/// Tries one behaviour.
+pub fn check(chat: &Chat, behaviour: fn(&Chat), machine: Machine) {
+    // A lock that is poisoned by a failed behaviour is as good as any.
+    let (_shared, _alone);
+    match machine {
+        Machine::Shared => _shared = MACHINE.read().unwrap_or_else(|held| held.into_inner()),
+        Machine::Alone => _alone = MACHINE.write().unwrap_or_else(|held| held.into_inner()),
+    }
+    behaviour(chat);
+}
+
+/// Makes a test of each behaviour that a step promises.
+#[macro_export]
+macro_rules! promises {
+    ($chat:expr, shared: [$($shared:ident,)*], alone: [$($alone:ident,)*] $(,)?) => {
+        $(
+            #[test]
+            fn $shared() {
+                $crate::check(&$chat, $crate::behaviours::$shared, $crate::Machine::Shared);
+            }
+        )*
+        $(
+            #[test]
+            fn $alone() {
+                $crate::check(&$chat, $crate::behaviours::$alone, $crate::Machine::Alone);
+            }
+        )*
+    };
+}

@@ -1,0 +1,45 @@
+//! What the operating system knows of a process. Only Linux tells: elsewhere there is nothing.
+
+/// Resident memory, in bytes.
+pub fn memory(pid: u32) -> Option<usize> {
+    Some(status(pid, "VmRSS:")? * 1024)
+}
+
+/// The most resident memory so far, in bytes.
+pub fn peak_memory(pid: u32) -> Option<usize> {
+    Some(status(pid, "VmHWM:")? * 1024)
+}
+
+/// How many threads run.
+pub fn threads(pid: u32) -> Option<usize> {
+    status(pid, "Threads:")
+}
+
+/// How many descriptors are open.
+pub fn descriptors(pid: u32) -> Option<usize> {
+    Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
+/// Processor time used so far, in ticks of 10 ms.
+pub fn ticks(pid: u32) -> Option<usize> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let times = fields.skip(11).take(2).map(|ticks| ticks.parse::<usize>());
+    times.sum::<Result<_, _>>().ok()
+}
+
+fn status(pid: u32, field: &str) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Allows this process, and those that it starts, as many descriptors as the system does.
+#[cfg(unix)]
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Whoever needs more than there are fails with the cause.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
