@@ -175,3 +175,20 @@ pub(crate) fn gather(line: Arc<str>, lines: &Receiver<Arc<str>>) -> Vec<u8> {
     }
     batch
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_reports_that_its_client_left() {
+        let (events, inbox) = bounded(1);
+        let leaving = Leaving { id: 7, events };
+        let died = thread::spawn(move || {
+            let _leaving = leaving;
+            panic!("on purpose");
+        });
+        assert!(matches!(inbox.recv(), Ok(Event::Left(7))));
+        assert!(died.join().is_err());
+    }
+}

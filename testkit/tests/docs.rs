@@ -1,0 +1,106 @@
+//! The docs and the tree do not drift apart.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn pages() -> Vec<PathBuf> {
+    let listed = [root(), root().join("docs")]
+        .into_iter()
+        .flat_map(|folder| {
+            fs::read_dir(&folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+        });
+    listed
+        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
+        .collect()
+}
+
+/// Where `](…)` leads to, code blocks left out.
+fn links(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    let after = prose.flat_map(|prose| prose.split("](").skip(1));
+    after.filter_map(|rest| rest.split(')').next()).collect()
+}
+
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let slug = |heading: &str| -> String {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(slug).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut checked = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text) {
+            assert!(
+                !link.starts_with("http"),
+                "{}: {link} is out of our hands",
+                page.display()
+            );
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => page.clone(),
+                path => page.parent().unwrap().join(path),
+            };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            if !anchor.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let found = anchors(&text).contains(anchor);
+                assert!(found, "{}: {link} has no such heading", page.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "only {checked} links were found");
+}
+
+#[test]
+fn the_table_of_faults_is_what_the_steps_promise() {
+    let mut promised = BTreeMap::<String, BTreeSet<char>>::new();
+    for entry in fs::read_dir(root()).unwrap() {
+        let folder = entry.unwrap();
+        let name = folder.file_name().into_string().unwrap();
+        let Ok(list) = fs::read_to_string(folder.path().join("tests/behaviour.rs")) else {
+            continue;
+        };
+        let step = name.strip_prefix("step").unwrap().chars().next().unwrap();
+        for line in list
+            .lines()
+            .filter_map(|line| line.strip_prefix("        "))
+        {
+            let behaviour = line.trim_end_matches(',').to_owned();
+            promised.entry(behaviour).or_default().insert(step);
+        }
+    }
+    let mut told = BTreeMap::<String, BTreeSet<char>>::new();
+    let table = fs::read_to_string(root().join("docs/faults.md")).unwrap();
+    for row in table
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("` "))
+    {
+        let cell = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        for behaviour in cell.split("<br>").filter(|entry| entry.contains('`')) {
+            let (_, entry) = behaviour.split_once('`').unwrap();
+            let (name, steps) = entry.split_once('`').unwrap();
+            let steps = steps.chars().filter(char::is_ascii_digit).collect();
+            told.insert(name.to_owned(), steps);
+        }
+    }
+    assert_eq!(told, promised);
+}
