@@ -14,7 +14,8 @@ use crate::log;
 /// How many lines each channel holds before its sender has to wait.
 const QUEUE: usize = 16;
 
-/// Chats with `peer`, which runs in a thread of its own, until the console leaves.
+/// Chats with `peer`, which runs in a thread of its own, until the console leaves. The peer is to
+/// return when its lines end.
 ///
 /// # Errors
 ///

@@ -10,11 +10,3 @@ fn a_peer_that_panics_is_an_error() {
     let chat = client::run(console, io::sink(), |_lines, _replies| panic!("on purpose"));
     assert_eq!(chat.unwrap_err().to_string(), "a thread panicked");
 }
-
-#[test]
-fn a_peer_that_leaves_ends_the_chat() {
-    let chat = client::run(io::repeat(b'\n'), io::sink(), |_lines, replies| {
-        replies.send("bye".into()).unwrap();
-    });
-    chat.unwrap();
-}
