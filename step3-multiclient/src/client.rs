@@ -20,7 +20,7 @@ const QUEUE: usize = 256;
 /// How long what still comes is printed after `/exit`.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Chats over `stream` until the server ends it, or for [`LINGER`] after `/exit`.
+/// Chats over `stream` until the server ends it, or for a second after `/exit`.
 ///
 /// # Errors
 ///
