@@ -1,0 +1,206 @@
+//! Who is here, and who gets what.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+    sync::Arc,
+};
+
+use common::{Input, Line, LineError};
+use tokio::{
+    select,
+    sync::mpsc::{Receiver, Sender, error::TrySendError},
+    time::timeout,
+};
+
+use crate::session::STUCK;
+
+/// Tells participants apart; never used twice.
+pub type Id = u64;
+
+/// Who sits at the server's console.
+pub const OPERATOR: Id = 0;
+
+/// What the hub is told.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody is here.
+    Joined(Id, Peer),
+    /// Somebody typed a line. After `Left`, it is ignored.
+    Heard(Id, Result<String, LineError>),
+    /// Somebody is gone. Repeated, it is ignored.
+    Left(Id),
+}
+
+/// What the hub holds of a client. Dropping it lets the client go.
+#[derive(Debug)]
+pub struct Peer {
+    /// One reference for each client that is here, so that they can be counted.
+    pub seat: Arc<()>,
+    /// The only sender of what the client reads, line ends included.
+    pub outbox: Sender<Arc<str>>,
+}
+
+/// The name by which others know a participant.
+pub fn name(id: Id) -> String {
+    match id {
+        OPERATOR => "server".into(),
+        id => format!("client-{id}"),
+    }
+}
+
+/// Serves until the operator leaves or `shutdown` closes. Dropping the hub, when this returns, ends
+/// every outbox.
+pub async fn run(
+    mut hub: Hub,
+    events: &mut Receiver<Event>,
+    mut typed: Receiver<Result<String, LineError>>,
+    mut shutdown: Receiver<Infallible>,
+) {
+    while hub.open {
+        select! {
+            event = events.recv() => match event {
+                Some(event) => hub.handle(event),
+                None => return,
+            },
+            // A closed channel is always ready: with this pattern its branch is out.
+            Some(line) = typed.recv() => hub.handle(Event::Heard(OPERATOR, line)),
+            _ = shutdown.recv() => return,
+        }
+        hub.deliver().await;
+    }
+}
+
+/// The registry, and the lines that are due.
+#[derive(Debug)]
+pub struct Hub {
+    open: bool,
+    peers: BTreeMap<Id, Peer>,
+    screen: Screen,
+    due: VecDeque<(To, Arc<str>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum To {
+    One(Id),
+    AllBut(Id),
+}
+
+impl To {
+    fn includes(self, id: Id) -> bool {
+        match self {
+            Self::One(one) => id == one,
+            Self::AllBut(author) => id != author,
+        }
+    }
+}
+
+impl Hub {
+    /// A hub with nobody but the operator, who reads `screen`.
+    pub fn new(screen: Sender<Arc<str>>) -> Self {
+        Self {
+            open: true,
+            peers: BTreeMap::new(),
+            screen: Screen::new(screen),
+            due: VecDeque::new(),
+        }
+    }
+
+    /// Changes the registry and notes what is due. Waits for nobody.
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Joined(id, peer) => self.join(id, peer),
+            Event::Heard(id, line) => self.hear(id, line),
+            Event::Left(id) => self.leave(id),
+        }
+    }
+
+    fn join(&mut self, id: Id, peer: Peer) {
+        let name = name(id);
+        self.peers.insert(id, peer);
+        self.tell(To::One(id), Line::Notice(&format!("you are {name}")));
+        self.tell(To::AllBut(id), Line::Notice(&format!("{name} joined")));
+    }
+
+    fn hear(&mut self, id: Id, line: Result<String, LineError>) {
+        if id != OPERATOR && !self.peers.contains_key(&id) {
+            return;
+        }
+        let error = match &line {
+            Ok(line) => match Input::parse(line) {
+                Input::Exit => return self.leave(id),
+                Input::Blank => return,
+                Input::Text(text) => {
+                    let name = &name(id);
+                    return self.tell(To::AllBut(id), Line::Said { name, text });
+                }
+                Input::Command { .. } => format!("unknown command: {line}"),
+            },
+            Err(error) => error.to_string(),
+        };
+        self.tell(To::One(id), Line::Error(&error));
+    }
+
+    fn leave(&mut self, id: Id) {
+        if id == OPERATOR {
+            self.open = false;
+        } else if self.peers.remove(&id).is_some() {
+            let left = format!("{} left", name(id));
+            self.tell(To::AllBut(id), Line::Notice(&left));
+        }
+    }
+
+    fn tell(&mut self, to: To, line: Line<'_>) {
+        self.due.push_back((to, format!("{line}\n").into()));
+    }
+
+    /// Hands out what is due: the one place where the hub waits.
+    ///
+    /// It waits while an outbox is full, which its writer ends within [`STUCK`], by taking lines or
+    /// by giving up.
+    async fn deliver(&mut self) {
+        while let Some((to, line)) = self.due.pop_front() {
+            let mut gone = Vec::new();
+            for (&id, peer) in self.peers.iter().filter(|(id, _)| to.includes(**id)) {
+                let sent = match peer.outbox.try_send(line.clone()) {
+                    Err(TrySendError::Full(line)) => peer.outbox.send(line).await.is_ok(),
+                    sent => sent.is_ok(),
+                };
+                if !sent {
+                    gone.push(id);
+                }
+            }
+            if to.includes(OPERATOR) {
+                self.screen.show(line).await;
+            }
+            for id in gone {
+                self.leave(id);
+            }
+        }
+    }
+}
+
+/// The operator's outbox. Nobody can be evicted from it: what it does not take in time is lost.
+#[derive(Debug)]
+struct Screen {
+    outbox: Sender<Arc<str>>,
+    stuck: bool,
+}
+
+impl Screen {
+    fn new(outbox: Sender<Arc<str>>) -> Self {
+        let stuck = false;
+        Self { outbox, stuck }
+    }
+
+    /// Waits for at most [`STUCK`], and then not again before everything queued has been printed.
+    async fn show(&mut self, line: Arc<str>) {
+        if self.stuck && self.outbox.capacity() < self.outbox.max_capacity() {
+            return;
+        }
+        self.stuck = match self.outbox.try_send(line) {
+            Err(TrySendError::Full(line)) => timeout(STUCK, self.outbox.send(line)).await.is_err(),
+            sent => sent.is_err(),
+        };
+    }
+}

@@ -1,0 +1,78 @@
+//! The command line of step 4.
+
+use std::{io, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use step4_tokio::{
+    client::{self, Console},
+    log, server,
+};
+use tokio::net::TcpStream;
+
+const EXAMPLES: &str = "Examples:
+  step4-tokio server            in one terminal
+  step4-tokio client            in others; or: nc 127.0.0.1 8080
+  step4-tokio server [::1]:9000 --max-clients 20
+  step4-tokio client localhost:9000";
+
+/// Chat with many, two tasks for each. `/exit` leaves; typed into the server, it ends the chat.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve clients until /exit, SIGINT or SIGTERM
+    Server {
+        /// Where to listen; port 0 takes any free one
+        #[arg(default_value = "127.0.0.1:8080")]
+        addr: String,
+        /// How many may be here at once
+        #[arg(long, default_value_t = 10_000)]
+        max_clients: usize,
+    },
+    /// Chat on a server
+    Client {
+        /// Where the server listens
+        #[arg(default_value = "127.0.0.1:8080")]
+        addr: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Server { addr, max_clients } => {
+            let shutdown = server::on_signal().context("cannot handle signals")?;
+            let listener = server::bind(&addr)
+                .await
+                .with_context(|| format!("cannot listen on {addr}"))?;
+            let console = Console::open(io::stdin(), io::stdout())?;
+            log(format_args!("listening on {}", listener.local_addr()?));
+            server::run(listener, console, shutdown, max_clients)
+                .await
+                .context("the server failed")
+        }
+        Command::Client { addr } => {
+            let stream = TcpStream::connect(&addr)
+                .await
+                .with_context(|| format!("cannot connect to {addr}"))?;
+            let console = Console::open(io::stdin(), io::stdout())?;
+            client::run(stream, console).await.context("the chat ended")
+        }
+    }
+}
