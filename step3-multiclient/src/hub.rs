@@ -1,7 +1,7 @@
 //! Who is here, and who gets what.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     convert::Infallible,
     sync::Arc,
 };
@@ -9,13 +9,16 @@ use std::{
 use common::{Input, Line, LineError};
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 
-use crate::session::STUCK;
+use crate::session::{BATCH, STUCK};
 
 /// Tells participants apart; never used twice.
 pub type Id = u64;
 
 /// Who sits at the server's console.
 pub const OPERATOR: Id = 0;
+
+/// How many events may wait for the hub before readers have to.
+pub(crate) const EVENTS: usize = 1024;
 
 /// What the hub is told.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ pub enum Event {
 pub struct Peer {
     /// One reference for each client that is here, so that they can be counted.
     pub seat: Arc<()>,
-    /// The only sender of what the client reads, line ends included.
+    /// The only sender of what the client reads: whole lines, several at once in a busy room.
     pub outbox: Sender<Arc<str>>,
 }
 
@@ -66,20 +69,36 @@ pub fn run(
             },
             recv(shutdown) -> _ => return,
         }
+        // What is queued already is delivered with it: the busier the room, the larger the batch.
+        for _ in 0..EVENTS {
+            let Ok(event) = events.try_recv() else {
+                break;
+            };
+            hub.handle(event);
+        }
         hub.deliver();
     }
 }
 
-/// The registry, and the lines that are due.
+/// Who is here, who gets what, and what is due.
 #[derive(Debug)]
 pub struct Hub {
     open: bool,
+    here: BTreeSet<Id>,
     peers: BTreeMap<Id, Peer>,
     screen: Screen,
-    due: VecDeque<(To, Arc<str>)>,
+    due: VecDeque<Due>,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// What `handle` has decided and `deliver` carries out, in this order.
+#[derive(Debug)]
+enum Due {
+    Enter(Id, Peer),
+    Lines(To, String),
+    Leave(Id),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum To {
     One(Id),
     AllBut(Id),
@@ -99,13 +118,14 @@ impl Hub {
     pub fn new(screen: Sender<Arc<str>>) -> Self {
         Self {
             open: true,
+            here: BTreeSet::from([OPERATOR]),
             peers: BTreeMap::new(),
             screen: Screen::new(screen),
             due: VecDeque::new(),
         }
     }
 
-    /// Changes the registry and notes what is due. Waits for nobody.
+    /// Decides who is here and what is due. Waits for nobody.
     fn handle(&mut self, event: Event) {
         match event {
             Event::Joined(id, peer) => self.join(id, peer),
@@ -116,13 +136,14 @@ impl Hub {
 
     fn join(&mut self, id: Id, peer: Peer) {
         let name = name(id);
-        self.peers.insert(id, peer);
+        self.here.insert(id);
+        self.due.push_back(Due::Enter(id, peer));
         self.tell(To::One(id), Line::Notice(&format!("you are {name}")));
         self.tell(To::AllBut(id), Line::Notice(&format!("{name} joined")));
     }
 
     fn hear(&mut self, id: Id, line: Result<String, LineError>) {
-        if id != OPERATOR && !self.peers.contains_key(&id) {
+        if !self.here.contains(&id) {
             return;
         }
         let error = match &line {
@@ -141,40 +162,56 @@ impl Hub {
     }
 
     fn leave(&mut self, id: Id) {
+        if !self.here.remove(&id) {
+            return;
+        }
+        self.due.push_back(Due::Leave(id));
         if id == OPERATOR {
             self.open = false;
-        } else if self.peers.remove(&id).is_some() {
+        } else {
             let left = format!("{} left", name(id));
             self.tell(To::AllBut(id), Line::Notice(&left));
         }
     }
 
     fn tell(&mut self, to: To, line: Line<'_>) {
-        self.due.push_back((to, format!("{line}\n").into()));
+        match self.due.back_mut() {
+            Some(Due::Lines(last, lines)) if *last == to && lines.len() < BATCH => {
+                *lines += &format!("{line}\n");
+            }
+            _ => self.due.push_back(Due::Lines(to, format!("{line}\n"))),
+        }
     }
 
-    /// Hands out what is due: the one place where the hub waits.
-    ///
-    /// It waits while an outbox is full, which its writer ends within [`STUCK`], by taking lines or
-    /// by giving up.
+    /// Carries out what is due: the one place where the hub waits.
     fn deliver(&mut self) {
-        while let Some((to, line)) = self.due.pop_front() {
-            let mut gone = Vec::new();
-            for (&id, peer) in self.peers.iter().filter(|(id, _)| to.includes(**id)) {
-                let sent = match peer.outbox.try_send(line.clone()) {
-                    Err(TrySendError::Full(line)) => peer.outbox.send(line).is_ok(),
-                    sent => sent.is_ok(),
-                };
-                if !sent {
-                    gone.push(id);
-                }
+        while let Some(due) = self.due.pop_front() {
+            match due {
+                Due::Enter(id, peer) => drop(self.peers.insert(id, peer)),
+                Due::Lines(to, lines) => self.send(to, lines.into()),
+                Due::Leave(id) => drop(self.peers.remove(&id)),
             }
-            if to.includes(OPERATOR) {
-                self.screen.show(line);
+        }
+    }
+
+    /// Waits while an outbox is full, which its writer ends within [`STUCK`], by taking lines or by
+    /// giving up.
+    fn send(&mut self, to: To, lines: Arc<str>) {
+        let mut gone = Vec::new();
+        for (&id, peer) in self.peers.iter().filter(|(id, _)| to.includes(**id)) {
+            let sent = match peer.outbox.try_send(lines.clone()) {
+                Err(TrySendError::Full(lines)) => peer.outbox.send(lines).is_ok(),
+                sent => sent.is_ok(),
+            };
+            if !sent {
+                gone.push(id);
             }
-            for id in gone {
-                self.leave(id);
-            }
+        }
+        if to.includes(OPERATOR) {
+            self.screen.show(lines);
+        }
+        for id in gone {
+            self.leave(id);
         }
     }
 }
@@ -193,12 +230,12 @@ impl Screen {
     }
 
     /// Waits for at most [`STUCK`], and then not again before everything queued has been printed.
-    fn show(&mut self, line: Arc<str>) {
+    fn show(&mut self, lines: Arc<str>) {
         if self.stuck && !self.outbox.is_empty() {
             return;
         }
-        self.stuck = match self.outbox.try_send(line) {
-            Err(TrySendError::Full(line)) => self.outbox.send_timeout(line, STUCK).is_err(),
+        self.stuck = match self.outbox.try_send(lines) {
+            Err(TrySendError::Full(lines)) => self.outbox.send_timeout(lines, STUCK).is_err(),
             sent => sent.is_err(),
         };
     }

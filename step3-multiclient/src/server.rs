@@ -15,12 +15,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounde
 
 use crate::{
     client::Console,
-    hub::{self, Event, Hub, Id, OPERATOR},
+    hub::{self, EVENTS, Event, Hub, Id, OPERATOR},
     log, session,
 };
-
-/// How many events may wait for the hub before readers have to.
-const EVENTS: usize = 256;
 
 /// How long the farewells and the operator's screen may take together once the server ends.
 const DRAIN: Duration = Duration::from_secs(1);

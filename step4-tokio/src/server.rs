@@ -20,15 +20,12 @@ use tokio::{
 
 use crate::{
     client::Console,
-    hub::{self, Event, Hub, OPERATOR},
+    hub::{self, EVENTS, Event, Hub, OPERATOR},
     log, session,
 };
 
 /// How many connections may wait to be accepted; std's listener has room for 128.
 const BACKLOG: u32 = 4096;
-
-/// How many events may wait for the hub before readers have to.
-const EVENTS: usize = 256;
 
 /// How long the farewells and the operator's screen may take together once the server ends.
 const DRAIN: Duration = Duration::from_secs(1);

@@ -21,11 +21,11 @@ use tokio::{
 
 use crate::hub::{Event, Id, Peer};
 
-/// How many lines may wait for a client before the hub has to.
+/// How many lines, or batches of lines, may wait for a client before the hub has to.
 const OUTBOX: usize = 256;
 
-/// How many bytes a writer takes to the socket at once; the last line may exceed it.
-const BATCH: usize = 16 * 1024;
+/// How many bytes go to a socket at once; the last line may exceed it.
+pub(crate) const BATCH: usize = 16 * 1024;
 
 /// How long a socket may take over one batch before its client is too slow to stay.
 pub const STUCK: Duration = Duration::from_millis(250);
