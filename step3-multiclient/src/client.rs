@@ -145,6 +145,8 @@ fn read(mut stream: &TcpStream, screen: Sender<Arc<str>>) -> io::Result<()> {
 }
 
 /// A keyboard and a screen, each with a thread that blocks on it.
+///
+/// No system has a read of a console that can be given up: so the thread is.
 #[derive(Debug)]
 pub struct Console {
     /// What is typed. It closes at the end of input.

@@ -91,6 +91,7 @@ fn accept(
     let mut pause = PAUSE.0;
     let mut told = None::<Instant>;
     loop {
+        // A thread that is blocked here sees nothing else: `wake` makes it look at `stop`.
         let accepted = listener.accept();
         if stop.try_recv() == Err(TryRecvError::Disconnected) {
             return;

@@ -150,6 +150,8 @@ async fn read(mut stream: OwnedReadHalf, screen: Sender<Arc<str>>) -> io::Result
 }
 
 /// A keyboard and a screen, each with a thread that blocks on it.
+///
+/// Threads, on Tokio as well: its stdin is one, too, and would hold the exit up until Enter.
 #[derive(Debug)]
 pub struct Console {
     /// What is typed. It closes at the end of input.

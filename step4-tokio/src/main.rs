@@ -43,6 +43,7 @@ enum Command {
     },
 }
 
+// One thread is enough for thousands who wait, and cheaper than handing tasks from one to another.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(Cli::parse().command).await {

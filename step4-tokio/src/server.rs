@@ -140,6 +140,7 @@ async fn accept(
     let mut pause = PAUSE.0;
     let mut told = None::<Instant>;
     loop {
+        // What waits in a branch is dropped when another one is taken: nobody has to be woken.
         let accepted = select! {
             accepted = listener.accept() => accepted,
             // A set that nobody reaps grows with every session that ended.

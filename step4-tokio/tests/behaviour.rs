@@ -45,6 +45,7 @@ promises! {
         the_operators_exit_ends_it,
         connects_leave_no_trace,
         running_out_of_descriptors_is_survived,
+        ten_thousand_may_idle,
         bad_readers_cost_nobody_a_line,
         bad_readers_among_five_floods,
         the_stuck_are_cut,

@@ -14,7 +14,9 @@ mod chat;
 mod lines;
 mod peer;
 mod process;
+mod script;
 pub mod system;
+pub mod twins;
 
 pub mod behaviours;
 
@@ -22,6 +24,7 @@ pub use chat::{Chat, Pair};
 pub use lines::Lines;
 pub use peer::Peer;
 pub use process::{End, Process, Server};
+pub use script::{Act, play};
 
 /// How long anything may take that has no bound of its own, before it counts as never.
 pub const PATIENCE: Duration = Duration::from_secs(20);

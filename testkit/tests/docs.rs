@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use testkit::twins;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -103,4 +105,25 @@ fn the_table_of_faults_is_what_the_steps_promise() {
         }
     }
     assert_eq!(told, promised);
+}
+
+#[test]
+fn the_twins_stay_alike() {
+    let pairs = twins::compare(
+        &root().join("step3-multiclient"),
+        &root().join("step4-tokio"),
+    );
+    let pairs = pairs.unwrap();
+    let percent = |file| {
+        pairs
+            .iter()
+            .find(|pair| pair.file == file)
+            .unwrap()
+            .percent()
+    };
+    let (hub, all) = (percent("hub.rs"), percent("all"));
+    assert!(hub >= 90 && all >= 65, "hub {hub} %, all {all} %");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let told = format!("{all}% of all lines are the same, {hub}% of the hub");
+    assert!(readme.contains(&told), "the README does not say: {told}");
 }

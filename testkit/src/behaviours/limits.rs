@@ -1,7 +1,7 @@
 //! What is refused, and what runs out (rows 8, 17 to 19).
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     thread,
     time::{Duration, Instant},
 };
@@ -124,4 +124,33 @@ pub fn one_too_many_is_told(chat: &Chat) {
         drop(std::mem::replace(&mut bob, next));
     }
     ann.sync();
+}
+
+/// Ten thousand who only listen are greeted, and all of them hear what one says. (33)
+#[cfg(unix)]
+pub fn ten_thousand_may_idle(chat: &Chat) {
+    system::raise_descriptor_limit();
+    let server = chat.server();
+    let mut crowd = Vec::new();
+    while crowd.len() < 9_999 {
+        let size = 100.min(9_999 - crowd.len());
+        crowd.extend((0..size).map(|_| peer::connect(server.addr)));
+        // Who is greeted last has let all the others in before.
+        let mut last = crowd.last().unwrap().try_clone().unwrap();
+        let greeting = peer::read_line(&mut last);
+        assert!(greeting.starts_with("* you are "), "{greeting}");
+    }
+    let mut talker = server.peer();
+    talker.say("hello, everybody");
+    let heard = format!("{}: hello, everybody", talker.name);
+    for stream in crowd {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        assert!(lines.any(|line| line.unwrap() == heard), "cut off");
+    }
+    let mut late = Peer::ungreeted(server.addr);
+    match late.lines.next().unwrap() {
+        greeting if greeting.starts_with("* you are ") => {}
+        refusal => assert_eq!(refusal, "! server is full"),
+    }
 }
