@@ -65,7 +65,8 @@ pub fn run(
     let acceptor = thread::Builder::new()
         .name("acceptor".into())
         .spawn(move || accept(listener, max_clients, events, stopped))?;
-    hub::run(Hub::new(console.screen), &inbox, console.typed, shutdown);
+    let hub = Hub::new(console.screen);
+    hub::run(hub, &inbox, console.typed, shutdown);
 
     // The hub is gone, and with it every outbox: the writers are saying goodbye.
     let deadline = Instant::now() + DRAIN;

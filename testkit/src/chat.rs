@@ -116,10 +116,7 @@ pub struct Pair {
 impl Pair {
     /// What the listener reads.
     pub fn ears(&mut self) -> &mut Lines {
-        match &mut self.listener {
-            Some(listener) => &mut listener.lines,
-            None => &mut self.server.process.stdout,
-        }
+        self.server.ears(&mut self.listener)
     }
 
     /// How the listener reads a line of the speaker's.

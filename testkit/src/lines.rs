@@ -105,6 +105,13 @@ impl Lines {
         }
     }
 
+    /// The next line that is not a notice is `text`, said by whomever.
+    pub fn hear_said(&mut self, text: &str) {
+        let heard = self.until("something said", |line| !line.starts_with("* "));
+        let said = heard.1.ends_with(&format!(": {text}"));
+        assert!(said, "{heard:?} instead of {text:?}");
+    }
+
     /// The lines before the first that `wanted` accepts, and that one.
     pub fn until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> (Vec<String>, String) {
         let mut before = Vec::new();

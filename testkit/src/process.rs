@@ -193,6 +193,14 @@ impl Server {
         }
     }
 
+    /// Who hears what a client says: a participant, or at step 2 the operator.
+    pub fn ears<'a>(&'a mut self, listener: &'a mut Option<Peer>) -> &'a mut Lines {
+        match listener {
+            Some(listener) => &mut listener.lines,
+            None => &mut self.process.stdout,
+        }
+    }
+
     /// A raw participant who has been greeted.
     pub fn peer(&self) -> Peer {
         Peer::greeted(self.addr)

@@ -17,13 +17,7 @@ pub fn piped_lines_all_arrive(chat: &Chat) {
     let numbers: String = (0..1000).map(|n| format!("{n}\n")).collect();
     client.type_bytes(&numbers);
     for n in 0..1000 {
-        let text = format!(": {n}");
-        let ears = match &mut ears {
-            Some(ears) => &mut ears.lines,
-            None => &mut server.process.stdout,
-        };
-        let heard = ears.until("something said", |line| !line.starts_with("* "));
-        assert!(heard.1.ends_with(&text), "{heard:?} instead of {n}");
+        server.ears(&mut ears).hear_said(&n.to_string());
     }
     match &mut ears {
         Some(ears) => ears.say("thank you"),
@@ -48,14 +42,8 @@ pub fn input_that_ends_at_once_is_delivered(chat: &Chat) {
     client.type_bytes(numbers.join("\n") + "\n/exit");
     client.close_stdin();
     assert_eq!(client.exit(), 0);
-    let ears = match &mut ears {
-        Some(ears) => &mut ears.lines,
-        None => &mut server.process.stdout,
-    };
     for n in numbers {
-        let text = format!(": {n}");
-        let heard = ears.until("something said", |line| !line.starts_with("* "));
-        assert!(heard.1.ends_with(&text), "{heard:?} instead of {n}");
+        server.ears(&mut ears).hear_said(&n);
     }
 }
 

@@ -137,14 +137,8 @@ pub fn the_longest_line_through_our_client(chat: &Chat) {
     };
     for text in ["x".repeat(4096), "\u{1}".repeat(4096)] {
         client.type_bytes(format!("{text}\n{text}y\nnext\r\n"));
-        let ears = match &mut ears {
-            Some(ears) => &mut ears.lines,
-            None => &mut server.process.stdout,
-        };
         for text in [text.replace('\u{1}', "\u{fffd}"), "next".into()] {
-            let text = format!(": {text}");
-            let heard = ears.until("something said", |line| !line.starts_with("* "));
-            assert!(heard.1.ends_with(&text), "{heard:?} instead of {text:?}");
+            server.ears(&mut ears).hear_said(&text);
         }
         let complaint = client.stderr.next().unwrap();
         assert!(complaint.contains("too long"), "{complaint}");
