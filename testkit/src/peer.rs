@@ -21,6 +21,7 @@ pub struct Peer {
     pub lines: Lines,
     stream: TcpStream,
     vanishing: Arc<AtomicBool>,
+    syncs: u32,
 }
 
 /// How often a blocked read looks whether its peer vanishes.
@@ -60,6 +61,7 @@ impl Peer {
             lines: Lines::new("a raw peer", ear),
             stream,
             vanishing,
+            syncs: 0,
         }
     }
 
@@ -89,10 +91,12 @@ impl Peer {
 
     /// Everything sent so far has been dealt with; the lines read meanwhile.
     pub fn sync(&mut self) -> Vec<String> {
-        self.say("/no-such-command");
-        self.lines
-            .until("an error", |line| line.starts_with("! "))
-            .0
+        self.syncs += 1;
+        // The number tells the answer from that to anything unknown that was sent before.
+        let command = format!("/no-such-command-{}", self.syncs);
+        self.say(&command);
+        let answer = |line: &str| line.starts_with("! ") && line.ends_with(&command);
+        self.lines.until("the answer to a barrier", answer).0
     }
 
     /// Nothing more will be sent.

@@ -76,10 +76,13 @@ pub fn play(chat: &Chat, script: &[Act]) -> Vec<Vec<String>> {
                 read[0].push(said);
             }
         }
-        // The witness's answer comes behind whatever the act caused.
-        read[0].extend(witness.sync());
-        for (who, peer) in &mut here {
-            read[*who].extend(peer.sync());
+        // In the first round whoever acted has been heard to the end, in the second everybody has
+        // read what came of it.
+        for _ in 0..2 {
+            read[0].extend(witness.sync());
+            for (who, peer) in &mut here {
+                read[*who].extend(peer.sync());
+            }
         }
     }
     server.process.type_line("/exit");
