@@ -17,10 +17,15 @@ pub(crate) struct Server {
 }
 
 /// What there is to measure: a name, a program beside this one, and its arguments.
-pub(crate) const SERVERS: [(&str, &str, &[&str]); 3] = [
+pub(crate) const SERVERS: [(&str, &str, &[&str]); 4] = [
     ("yardstick", "bench", &["yardstick"]),
     ("step 3", "step3-multiclient", &["server", "127.0.0.1:0"]),
     ("step 4", "step4-tokio", &["server", "127.0.0.1:0"]),
+    (
+        "step 5",
+        "step5-broadcast",
+        &["server", "127.0.0.1:0", "--rate", "0"],
+    ),
 ];
 
 impl Server {

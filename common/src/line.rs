@@ -55,8 +55,10 @@ impl fmt::Display for Line<'_> {
 /// That is every C0 and C1 control but TAB, DEL, the line and paragraph separators and the Unicode
 /// bidi controls. A byte grows to three at most. What is clean is not copied.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    let plain = |byte| matches!(byte, b' '..=b'~' | b'\t');
-    if text.bytes().all(plain) || !text.contains(is_control) {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
+    // Without a way out of each chunk, several bytes are compared at once.
+    let all_plain = |chunk: &[u8]| chunk.iter().fold(true, |all, byte| all & plain(byte));
+    if text.as_bytes().chunks(32).all(all_plain) || !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.replace(is_control, "\u{fffd}"))

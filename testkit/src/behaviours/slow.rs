@@ -1,0 +1,223 @@
+//! Who reads too slowly, and who talks too fast, in a room that counts lines (rows 16, 32).
+
+use std::{
+    io::Write,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{Chat, Peer, peer};
+
+/// Numbered lines of this length.
+const LENGTH: usize = 1000;
+
+fn numbered(n: usize) -> String {
+    format!("{n:09} {}\n", "x".repeat(LENGTH - 11))
+}
+
+/// What a pauser has read or been told to have missed.
+#[derive(Default)]
+struct Account {
+    received: usize,
+    missed: usize,
+    /// The number of the next line.
+    next: usize,
+}
+
+impl Account {
+    fn take(&mut self, line: &str, talker: &str) {
+        let missed = line.strip_prefix("! missed ");
+        if let Some(missed) = missed.and_then(|missed| missed.strip_suffix(" lines")) {
+            let missed: usize = missed.parse().expect("a number");
+            assert!(missed > 0);
+            self.missed += missed;
+            self.next += missed;
+        } else if let Some(said) = line.strip_prefix(talker) {
+            let n: usize = said[2..11].parse().expect("a number");
+            assert_eq!(n, self.next, "the gap is not where it is told");
+            assert_eq!(said.len(), LENGTH + 1, "a line is cut");
+            self.received += 1;
+            self.next += 1;
+        } else {
+            assert!(line.starts_with("* "), "{line}");
+        }
+    }
+}
+
+/// Who pauses while a flood goes on is told how many lines he missed, where he missed them: what
+/// he reads and what he is told to have missed is what was said, off by nothing. (16)
+pub fn who_pauses_is_told_what_he_missed(chat: &Chat) {
+    const LINES: usize = 30_000;
+    let server = chat.server();
+    let mut talker = server.peer();
+    let mut pausers: Vec<_> = (0..3).map(|_| peer::connect(server.addr)).collect();
+    for pauser in &mut pausers {
+        while peer::read_line(pauser) != "* you are in lobby" {}
+    }
+    let mut accounts: Vec<_> = pausers.iter().map(|_| Account::default()).collect();
+    for round in 1..=2 {
+        let mut writer = talker.writer();
+        for n in (round - 1) * LINES..round * LINES {
+            writer.write_all(numbered(n).as_bytes()).expect("open");
+        }
+        talker.sync();
+        for (pauser, account) in pausers.iter_mut().zip(&mut accounts) {
+            // Whoever speaks himself has not missed that.
+            pauser.write_all(b"/who\n").expect("open");
+            let mut lines = Lines::new(pauser);
+            let answer = loop {
+                let line = lines.next();
+                if line.starts_with("* 5 in lobby: ") {
+                    break line;
+                }
+                account.take(&line, &talker.name);
+            };
+            assert!(answer.contains(&talker.name));
+        }
+        for account in &accounts {
+            assert_eq!(account.received + account.missed, round * LINES);
+            assert!(account.missed > 0, "nobody paused for long enough");
+        }
+    }
+}
+
+/// Reads lines without taking more than there is.
+struct Lines<'a> {
+    stream: &'a mut std::net::TcpStream,
+    rest: Vec<u8>,
+    at: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(stream: &'a mut std::net::TcpStream) -> Self {
+        stream
+            .set_read_timeout(Some(crate::PATIENCE))
+            .expect("open");
+        let (rest, at) = (Vec::new(), 0);
+        Self { stream, rest, at }
+    }
+
+    fn next(&mut self) -> String {
+        use std::io::Read;
+        loop {
+            let rest = &self.rest[self.at..];
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line = String::from_utf8(rest[..end].to_vec()).expect("UTF-8");
+                self.at += end + 1;
+                return line;
+            }
+            self.rest.drain(..self.at);
+            self.at = 0;
+            let mut buf = vec![0; 64 * 1024];
+            let n = self.stream.read(&mut buf).expect("more");
+            assert!(n > 0, "cut off");
+            self.rest.extend_from_slice(&buf[..n]);
+        }
+    }
+}
+
+/// Who takes nothing for seconds is cut, and the log says why. (16)
+pub fn who_never_reads_is_cut(chat: &Chat) {
+    let mut server = chat.server();
+    let mut ann = server.peer();
+    let mut stuck = peer::connect(server.addr);
+    let greeting = peer::read_line(&mut stuck);
+    let name = greeting.strip_prefix("* you are ").expect("a greeting");
+    let left = format!("* {name} left");
+    let mut bob = server.peer();
+    let mut writer = bob.writer();
+    let talking = thread::spawn(move || {
+        for n in 0..30_000 {
+            writer.write_all(numbered(n).as_bytes()).expect("open");
+        }
+    });
+    ann.lines.until(&left, |line| line == left);
+    talking.join().expect("no panic");
+    bob.sync();
+    let log = server
+        .process
+        .stderr
+        .find(|line| line.contains("cut"))
+        .expect("a reason");
+    assert!(log.contains("127.0.0.1"), "{log}");
+}
+
+/// More lines than `--rate` allows come later, all of them, and hold nobody else up. (32)
+pub fn a_talker_is_slowed_not_cut(chat: &Chat) {
+    let server = chat.server_with(&["--rate", "20"]);
+    let mut ann = server.peer();
+    let mut bob = server.peer();
+    let mut flood = server.peer();
+    let started = Instant::now();
+    let lines: String = (0..240).map(|n| format!("{n}\n")).collect();
+    flood.send(&lines);
+    let over_here = format!("{}: over here", bob.name);
+    bob.say("over here");
+    let (mut heard, _) = ann.lines.until(&over_here, |line| line == over_here);
+    assert!(started.elapsed() < Duration::from_secs(1));
+    let last = format!("{}: 239", flood.name);
+    let (more, last) = ann.lines.until(&last, |line| line == last);
+    // 200 at once, and then 20 a second.
+    assert!(started.elapsed() > Duration::from_millis(1900));
+    heard.extend(more);
+    heard.push(last);
+    let said = format!("{}: ", flood.name);
+    let numbers = heard.iter().filter_map(|line| line.strip_prefix(&said));
+    let numbers: Vec<usize> = numbers.map(|n| n.parse().expect("a number")).collect();
+    assert!(numbers.into_iter().eq(0..240));
+    flood.say("/exit");
+    assert_eq!(flood.lines.rest().last().unwrap(), "* goodbye");
+}
+
+/// Who asks more than he reads is held back, and then cut; the others are served, and memory does
+/// not grow.
+pub fn questions_without_reading_end(chat: &Chat) {
+    let server = chat.server();
+    let mut ann = server.peer();
+    let asking = server.peer();
+    let name = asking.name.clone();
+    let mut rude = peer::connect(server.addr);
+    let greeting = peer::read_line(&mut rude);
+    let rude_name = greeting.strip_prefix("* you are ").expect("a greeting");
+    let left = format!("* {rude_name} left");
+    let asking = thread::spawn(move || {
+        let questions = "/who\n/help\n/rooms\n/nope\n".repeat(1000);
+        // Until it is cut.
+        while rude.write_all(questions.as_bytes()).is_ok() {}
+    });
+    ann.lines.until(&left, |line| line == left);
+    asking.join().expect("no panic");
+    let mut peer: Peer = server.peer();
+    peer.sync();
+    assert!(!name.is_empty());
+    if let Some(peak) = crate::system::peak_memory(server.process.id()) {
+        assert!(peak < 64 << 20, "{peak} bytes");
+    }
+}
+
+/// Who goes from room to room without reading holds nobody up for longer than who stays. (16)
+pub fn who_enters_without_reading_holds_nobody_up(chat: &Chat) {
+    let server = chat.server();
+    let mut witness = server.peer();
+    let flooder = server.peer();
+    let mut talker = server.peer();
+    let mut stuck = peer::connect(server.addr);
+    let mut writer = flooder.writer();
+    let flooding = thread::spawn(move || {
+        let lines = format!("{}\n", "x".repeat(LENGTH)).repeat(50);
+        while writer.write_all(lines.as_bytes()).is_ok() {}
+    });
+    for n in 0..20 {
+        // Fails once it is cut.
+        let _ = stuck.write_all(b"/join elsewhere\n/join lobby\n");
+        let line = format!("{}: over here {n}", talker.name);
+        let said = Instant::now();
+        talker.say(&format!("over here {n}"));
+        witness.lines.until(&line, |heard| heard == line);
+        let waited = said.elapsed();
+        assert!(waited < Duration::from_millis(1500), "{waited:?}");
+    }
+    drop(flooder);
+    drop(server);
+    flooding.join().expect("no panic");
+}
