@@ -127,3 +127,25 @@ fn the_twins_stay_alike() {
     let told = format!("{all}% of all lines are the same, {hub}% of the hub");
     assert!(readme.contains(&told), "the README does not say: {told}");
 }
+
+#[test]
+fn guarantees_are_tested() {
+    let page = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let folders = ["testkit/src/behaviours", "step5-broadcast/src"];
+    let files = folders.map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let code: String = files
+        .into_iter()
+        .flatten()
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    let rows = page.lines().filter_map(|line| {
+        let (rest, test) = line.strip_suffix("` |")?.rsplit_once('`')?;
+        rest.starts_with("| ").then_some(test)
+    });
+    let mut checked = 0;
+    for test in rows {
+        assert!(code.contains(&format!("fn {test}(")), "no test {test}");
+        checked += 1;
+    }
+    assert!(checked > 20, "{checked}");
+}
