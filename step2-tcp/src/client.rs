@@ -47,7 +47,7 @@ pub fn run(
 fn write(
     mut stream: TcpStream,
     console: impl Iterator<Item = Result<String, LineError>>,
-    exit: Sender<Result<(), LineError>>,
+    exit: Sender<io::Result<()>>,
 ) {
     let mut left = None;
     for line in console {
@@ -57,9 +57,15 @@ fn write(
                 if input == Input::Blank {
                     continue;
                 }
-                if stream.write_all(format!("{line}\n").as_bytes()).is_err() {
-                    // The reader learns of it from the same socket, with the cause.
-                    return;
+                match stream.write_all(format!("{line}\n").as_bytes()) {
+                    // A socket tells this once: the reader would take it for an orderly end.
+                    Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                        left = Some(Err(error));
+                        break;
+                    }
+                    // The other side has ended, which the reader learns from the same socket.
+                    Err(_) => return,
+                    Ok(()) => {}
                 }
                 if input == Input::Exit {
                     left = Some(Ok(()));
@@ -68,7 +74,7 @@ fn write(
             }
             Err(error @ LineError::TooLong { .. }) => log(error),
             Err(error @ LineError::Flood) => {
-                left = Some(Err(error));
+                left = Some(Err(io::Error::other(error)));
                 break;
             }
         }
@@ -85,7 +91,7 @@ fn write(
 fn read(
     mut stream: TcpStream,
     mut screen: impl Write,
-    exit: Receiver<Result<(), LineError>>,
+    exit: Receiver<io::Result<()>>,
 ) -> io::Result<()> {
     stream.set_read_timeout(Some(POLL))?;
     let mut decoder = LineDecoder::new(MAX_TEXT);
@@ -93,7 +99,7 @@ fn read(
     let mut deadline = None;
     loop {
         if let Ok(left) = exit.try_recv() {
-            left.map_err(io::Error::other)?;
+            left?;
             deadline = Some(Instant::now() + LINGER);
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -123,8 +129,7 @@ fn read(
         }
         if n == 0 {
             // What was piped in may be on its way still; a writer that waits for Enter is not.
-            let _ = exit.recv_timeout(POLL);
-            return Ok(());
+            return exit.recv_timeout(POLL).unwrap_or(Ok(()));
         }
     }
 }

@@ -83,7 +83,7 @@ fn write(
         match line {
             Ok(line) => {
                 if stream.write_all(format!("{line}\n").as_bytes()).is_err() {
-                    // The reader learns of it from the same socket, with the cause.
+                    // The reader learns of it from the same socket.
                     return;
                 }
                 if Input::parse(&line) == Input::Exit {

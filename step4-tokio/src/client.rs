@@ -89,7 +89,7 @@ async fn write(
                     .await
                     .is_err()
                 {
-                    // The reader learns of it from the same socket, with the cause.
+                    // The reader learns of it from the same socket.
                     return;
                 }
                 if Input::parse(&line) == Input::Exit {
