@@ -1,84 +1,111 @@
 //! One room, a few who talk as fast as they may, and many who listen.
 
 use std::{
-    collections::BTreeSet,
-    io::{ErrorKind, Read, Write},
+    io::{ErrorKind, Write},
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use clap::Args;
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use testkit::system;
 
-use crate::server::{SERVERS, Server};
+use crate::{
+    crowd::Crowd,
+    report::Table,
+    server::{SERVERS, Target},
+};
 
 /// What to load, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How many listen
     #[arg(long, default_value_t = 200)]
-    receivers: usize,
+    pub(crate) receivers: usize,
     /// How many talk
     #[arg(long, default_value_t = 1)]
-    senders: usize,
+    pub(crate) senders: usize,
     /// Bytes of a line, its end included
     #[arg(long, default_value_t = 64)]
-    length: usize,
+    pub(crate) length: usize,
     /// Lines that may be on their way, from all senders together
     #[arg(long, default_value_t = 4096)]
-    window: u64,
+    pub(crate) window: u64,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 3)]
-    seconds: u64,
+    pub(crate) seconds: u64,
     /// How often each server is measured, in turn
     #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    pub(crate) rounds: usize,
     /// Only the servers whose name contains this
     #[arg(long)]
-    only: Option<String>,
+    pub(crate) only: Option<String>,
     /// A server that runs already, instead of the steps
     #[arg(long)]
-    addr: Option<SocketAddr>,
+    pub(crate) addr: Option<SocketAddr>,
 }
 
-/// Measures the servers in turn, round after round, and prints the medians.
-pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
-    if let Some(addr) = options.addr {
-        let result = measure(options, addr, None)?;
-        writeln!(out, "{:.2} M deliveries/s", result.rate / 1e6)?;
-        return Ok(());
-    }
+/// Measures the servers in turn, round after round. Gives the medians.
+pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
+    let mut servers: Vec<_> = match options.addr {
+        Some(addr) => vec![Target::Running(addr)],
+        None => SERVERS.iter().map(Target::Own).collect(),
+    };
     let only = options.only.as_deref().unwrap_or_default();
-    let wanted = |name: &str| name == "yardstick" || name.contains(only);
-    let servers: Vec<_> = SERVERS.iter().filter(|server| wanted(server.0)).collect();
+    servers.retain(|server| match server {
+        Target::Own((name, ..)) => *name == "yardstick" || name.contains(only),
+        Target::Running(_) => true,
+    });
     let mut results = vec![Vec::new(); servers.len()];
     for _ in 0..options.rounds {
-        for ((name, program, args), results) in servers.iter().zip(&mut results) {
-            let server = Server::start(program, args)?;
-            results.push(measure(options, server.addr, Some(server.pid())).context(*name)?);
+        for (server, results) in servers.iter().zip(&mut results) {
+            let running = server.start()?;
+            let result = measure(options, running.addr, running.pid());
+            results.push(result.with_context(|| server.name().to_owned())?);
         }
     }
-    writeln!(
-        out,
-        "{:10} {:>16} {:>7} {:>16} {:>7}",
-        "", "M deliveries/s", "ratio", "ns CPU/delivery", "ratio"
-    )?;
+    let Options {
+        receivers,
+        senders,
+        window,
+        length,
+        ..
+    } = options;
+    let mut table = Table::new(
+        if options.senders == 1 {
+            "fanout"
+        } else {
+            "fanout-many"
+        },
+        format!("Fan-out from {senders} to {receivers}"),
+        format!(
+            "bench fanout --senders {senders} --receivers {receivers} --window {window} --length {length}"
+        ),
+        &[
+            "M deliveries/s",
+            "of yardstick",
+            "ns CPU each",
+            "of yardstick",
+        ],
+    );
     let yardstick = median(&results[0]);
-    for ((name, ..), results) in servers.iter().zip(&results) {
+    for (server, results) in servers.iter().zip(&results) {
         let result = median(results);
-        writeln!(
-            out,
-            "{name:10} {:>16.2} {:>7.2} {:>16.0} {:>7.2}",
-            result.rate / 1e6,
-            result.rate / yardstick.rate,
-            result.cpu * 1e9,
-            result.cpu / yardstick.cpu,
-        )?;
+        let cpu = |cpu: f64| (cpu > 0.0).then_some(cpu);
+        table.push(
+            server.name(),
+            &[
+                Some(result.rate / 1e6),
+                options
+                    .addr
+                    .is_none()
+                    .then_some(result.rate / yardstick.rate),
+                cpu(result.cpu * 1e9),
+                cpu(result.cpu / yardstick.cpu),
+            ],
+        );
     }
-    Ok(())
+    Ok(table)
 }
 
 /// Deliveries a second, and seconds of CPU for each.
@@ -102,45 +129,24 @@ fn median(results: &[Result]) -> Result {
 
 struct Load<'a> {
     options: &'a Options,
-    poll: Poll,
-    events: Events,
-    buf: Vec<u8>,
     /// The senders first.
-    streams: Vec<TcpStream>,
+    crowd: Crowd,
     /// Bytes that each sender has left to send of what its window allows.
     unsent: Vec<Vec<u8>>,
     sent: u64,
     /// Lines that receivers have read.
     read: u64,
-    /// Who may have more to read.
-    ready: BTreeSet<usize>,
 }
 
 fn measure(options: &Options, addr: SocketAddr, pid: Option<u32>) -> anyhow::Result<Result> {
-    let poll = Poll::new()?;
-    let mut streams = Vec::new();
-    for n in 0..options.senders + options.receivers {
-        // Blocking, so that each is there before the next, and greetings stay few.
-        let stream = std::net::TcpStream::connect(addr).context("cannot connect")?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut stream, Token(n), interest)?;
-        streams.push(stream);
-    }
     let mut load = Load {
         options,
-        poll,
-        events: Events::with_capacity(1024),
-        buf: vec![0; 256 * 1024],
-        streams,
+        crowd: Crowd::connect(addr, options.senders + options.receivers)?,
         unsent: vec![Vec::new(); options.senders],
         sent: 0,
         read: 0,
-        ready: BTreeSet::new(),
     };
-    load.settle()?;
+    load.crowd.settle()?;
     load.talk(Duration::from_millis(500))?;
     let ticks = || pid.and_then(system::ticks).unwrap_or_default();
     let (read, cpu, start) = (load.read, ticks(), Instant::now());
@@ -155,21 +161,22 @@ fn measure(options: &Options, addr: SocketAddr, pid: Option<u32>) -> anyhow::Res
     Ok(result)
 }
 
-impl Load<'_> {
-    /// Reads greetings and notices until there are no more.
-    fn settle(&mut self) -> anyhow::Result<()> {
-        let mut quiet = Instant::now();
-        while quiet.elapsed() < Duration::from_millis(200) {
-            let before = self.read;
-            self.turn(Duration::from_millis(20))?;
-            if self.read != before {
-                quiet = Instant::now();
-            }
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            receivers: 200,
+            senders: 1,
+            length: 64,
+            window: 4096,
+            seconds: 3,
+            rounds: 3,
+            only: None,
+            addr: None,
         }
-        self.read = 0;
-        Ok(())
     }
+}
 
+impl Load<'_> {
     fn talk(&mut self, time: Duration) -> anyhow::Result<()> {
         let end = Instant::now() + time;
         while Instant::now() < end {
@@ -210,7 +217,7 @@ impl Load<'_> {
     }
 
     fn send_rest(&mut self) -> anyhow::Result<()> {
-        for (stream, unsent) in self.streams.iter_mut().zip(&mut self.unsent) {
+        for (stream, unsent) in self.crowd.streams.iter_mut().zip(&mut self.unsent) {
             match stream.write(unsent) {
                 Ok(n) => drop(unsent.drain(..n)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -220,31 +227,12 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Reads once from each socket that has something: nobody is kept waiting for another.
     fn turn(&mut self, wait: Duration) -> anyhow::Result<()> {
-        let wait = if self.ready.is_empty() {
-            wait
-        } else {
-            Duration::ZERO
-        };
-        self.poll.poll(&mut self.events, Some(wait))?;
-        let readable = self.events.iter().filter(|event| event.is_readable());
-        self.ready.extend(readable.map(|event| event.token().0));
-        for n in std::mem::take(&mut self.ready) {
-            match self.streams[n].read(&mut self.buf) {
-                Ok(0) => anyhow::bail!("client {n} was cut off"),
-                Ok(read) => {
-                    if n >= self.options.senders {
-                        let lines = memchr::memchr_iter(b'\n', &self.buf[..read]).count();
-                        self.read += lines as u64;
-                    }
-                    // Told once, when it becomes ready: who is not read to the end is remembered.
-                    self.ready.insert(n);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error).context("a receiver"),
+        let (read, senders) = (&mut self.read, self.options.senders);
+        self.crowd.turn(wait, |n, bytes| {
+            if n >= senders {
+                *read += memchr::memchr_iter(b'\n', bytes).count() as u64;
             }
-        }
-        Ok(())
+        })
     }
 }

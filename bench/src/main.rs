@@ -1,21 +1,31 @@
 //! Measures the steps on the reader's own machine, beside a bare epoll loop.
 
-use std::{io::Write, net::SocketAddr, process::ExitCode};
+use std::{env, io::Write, net::SocketAddr, path::Path, process, process::ExitCode};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
+mod connect;
+mod crowd;
 mod fanout;
 mod idle;
+mod latency;
+mod primitives;
+mod report;
 mod server;
+mod soak;
 mod yardstick;
 
-const EXAMPLES: &str = "Examples:
-  bench fanout                       steps 3 and later and the yardstick, in turn
-  bench fanout --senders 20 --rounds 5
-  bench fanout --addr 127.0.0.1:8080  a line-based server that runs already
-  bench idle";
+use report::Table;
 
-/// Measures the steps on this machine. Build them first: cargo build --release
+const EXAMPLES: &str = "Examples:
+  bench all                           everything, into docs/measurements; under five minutes
+  bench fanout --senders 20 --rounds 5
+  bench latency --clients 10,1000
+  bench fanout --addr 127.0.0.1:8080   a line-based server that runs already";
+
+/// Measures threads against tasks on this machine: cargo run --release -p bench -- all
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -25,10 +35,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// All of the below, shortened; writes tables and plots into docs/measurements
+    All,
     /// Lines delivered a second, and what each costs the server
     Fanout(fanout::Options),
-    /// Memory for each connection that does nothing
-    Idle,
+    /// How long a line takes at a fixed rate
+    Latency(latency::Options),
+    /// Memory, threads and CPU for connections that do nothing
+    Idle(idle::Options),
+    /// How long it takes to greet many who come at once
+    Connect(connect::Options),
+    /// A crowd of mixed manners, and whether anything is lost
+    Soak(soak::Options),
+    /// What threads, tasks, channels and system calls cost by themselves
+    Primitives,
     /// Run the bare epoll loop that the steps are compared with
     Yardstick {
         /// Where to listen
@@ -39,12 +59,7 @@ enum Command {
 
 fn main() -> ExitCode {
     testkit::system::raise_descriptor_limit();
-    let result = match Cli::parse().command {
-        Command::Fanout(options) => fanout::run(&options),
-        Command::Idle => idle::run(),
-        Command::Yardstick { addr } => yardstick::run(addr),
-    };
-    match result {
+    match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A closed stderr leaves nobody to tell.
@@ -52,4 +67,96 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    if let Command::Yardstick { addr } = command {
+        return yardstick::run(addr);
+    }
+    build()?;
+    let table = match command {
+        Command::All => return all(),
+        Command::Fanout(options) => fanout::run(&options),
+        Command::Latency(options) => latency::run(&options),
+        Command::Idle(options) => idle::run(&options),
+        Command::Connect(options) => connect::run(&options),
+        Command::Soak(options) => soak::run(&options),
+        Command::Primitives => primitives::run(),
+        Command::Yardstick { .. } => return Ok(()),
+    };
+    table?.print()
+}
+
+/// Builds the steps that are measured, beside this program and as it was built.
+fn build() -> anyhow::Result<()> {
+    let own = env::current_exe()?;
+    let release = own
+        .parent()
+        .is_some_and(|folder| folder.ends_with("release"));
+    anyhow::ensure!(
+        release,
+        "a debug build measures nothing: cargo run --release"
+    );
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let mut cargo = process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--release", "--manifest-path"]);
+    cargo.arg(manifest);
+    for step in ["step3-multiclient", "step4-tokio", "step5-broadcast"] {
+        cargo.args(["--package", step]);
+    }
+    let built = cargo.status().context("cannot run cargo")?;
+    anyhow::ensure!(built.success(), "the steps do not build");
+    Ok(())
+}
+
+/// A part of `all`: what it is called, the column to plot, and how to measure it.
+type Part<'a> = (&'a str, usize, &'a dyn Fn() -> anyhow::Result<Table>);
+
+fn all() -> anyhow::Result<()> {
+    let fanout = |senders| {
+        fanout::run(&fanout::Options {
+            senders,
+            seconds: 2,
+            ..fanout::Options::default()
+        })
+    };
+    let latency = latency::Options {
+        rate: 100,
+        clients: vec![10, 100, 1000],
+        seconds: 3,
+        addr: None,
+    };
+    let idle = idle::Options {
+        clients: vec![100, 1000, 9999],
+        seconds: 5,
+    };
+    let connect = connect::Options {
+        clients: vec![100, 1000, 9999],
+        addr: None,
+    };
+    let soak = soak::Options {
+        seconds: 15,
+        addr: None,
+    };
+    let parts: [Part<'_>; 7] = [
+        ("fan-out from 1", 0, &|| fanout(1)),
+        ("fan-out from 20", 0, &|| fanout(20)),
+        ("latency", 1, &|| latency::run(&latency)),
+        ("idle", 0, &|| idle::run(&idle)),
+        ("connect", 0, &|| connect::run(&connect)),
+        ("soak", 3, &|| soak::run(&soak)),
+        ("primitives", 0, &primitives::run),
+    ];
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")?;
+    let progress = ProgressBar::new(parts.len() as u64).with_style(style);
+    for (name, plotted, measure) in parts {
+        progress.set_message(name.to_owned());
+        progress.tick();
+        let table = measure().with_context(|| name.to_owned())?;
+        table.save(plotted)?;
+        progress.suspend(|| table.print())?;
+        progress.inc(1);
+    }
+    progress.finish_with_message("figures and plots are in docs/measurements");
+    Ok(())
 }

@@ -9,15 +9,58 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
-/// A program that is measured. It is killed when it is dropped.
+/// A program that is measured. If it was started for that, it is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    child: Child,
+    child: Option<Child>,
 }
 
-/// What there is to measure: a name, a program beside this one, and its arguments.
-pub(crate) const SERVERS: [(&str, &str, &[&str]); 4] = [
+/// A name, a program beside this one, and its arguments.
+pub(crate) type Own = (&'static str, &'static str, &'static [&'static str]);
+
+/// What there is to measure.
+#[derive(Debug)]
+pub(crate) enum Target {
+    Own(&'static Own),
+    /// It runs already.
+    Running(SocketAddr),
+}
+
+impl Target {
+    /// The one that runs at `addr`, or else all steps that serve many.
+    pub(crate) fn steps(addr: Option<SocketAddr>) -> Vec<Self> {
+        match addr {
+            Some(addr) => vec![Self::Running(addr)],
+            None => SERVERS[1..].iter().map(Self::Own).collect(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Own((name, ..)) => name,
+            Self::Running(_) => "the server",
+        }
+    }
+
+    /// Step 3 takes no more than this many.
+    pub(crate) fn most(&self) -> usize {
+        match self.name() {
+            "step 3" => 999,
+            _ => 9_999,
+        }
+    }
+
+    pub(crate) fn start(&self) -> anyhow::Result<Server> {
+        match *self {
+            Self::Own((_, program, args)) => Server::start(program, args),
+            Self::Running(addr) => Ok(Server { addr, child: None }),
+        }
+    }
+}
+
+/// The yardstick, and the steps that serve many.
+pub(crate) const SERVERS: [Own; 4] = [
     ("yardstick", "bench", &["yardstick"]),
     ("step 3", "step3-multiclient", &["server", "127.0.0.1:0"]),
     ("step 4", "step4-tokio", &["server", "127.0.0.1:0"]),
@@ -30,7 +73,7 @@ pub(crate) const SERVERS: [(&str, &str, &[&str]); 4] = [
 
 impl Server {
     /// Starts `program`, which was built beside this one, and waits until it listens.
-    pub(crate) fn start(program: &str, args: &[&str]) -> anyhow::Result<Self> {
+    fn start(program: &str, args: &[&str]) -> anyhow::Result<Self> {
         let path: PathBuf = env::current_exe()?.with_file_name(program);
         let mut child = Command::new(&path)
             .args(args)
@@ -48,19 +91,22 @@ impl Server {
         let addr = status.trim().strip_prefix("listening on ");
         let addr = addr.and_then(|addr| addr.parse().ok());
         let addr = addr.ok_or_else(|| anyhow!("{program} says {status:?}"))?;
+        let child = Some(child);
         Ok(Self { addr, child })
     }
 
-    /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    /// Its process, if it was started for this.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Fails if it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            // Fails if it has ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

@@ -128,7 +128,7 @@ pub struct Hub {
     pub(crate) names: HashMap<String, Id>,
     pub(crate) rooms: Rooms,
     /// Who is heard, what it is answered, and how much that is so far.
-    pub(crate) asking: Id,
+    pub(crate) asking: Option<Id>,
     pub(crate) answer: String,
     pub(crate) answered: usize,
 }
@@ -141,7 +141,7 @@ impl Hub {
             members: HashMap::new(),
             names: HashMap::new(),
             rooms: Rooms::new(history),
-            asking: OPERATOR,
+            asking: None,
             answer: String::new(),
             answered: 0,
         };
@@ -189,10 +189,10 @@ impl Hub {
     }
 
     fn hear(&mut self, id: Id, heard: Heard) {
-        self.asking = id;
+        self.asking = self.members.contains_key(&id).then_some(id);
         self.answered = 0;
         for line in heard.lines {
-            if !self.members.contains_key(&id) {
+            if self.asking.is_none() {
                 break;
             }
             let done = match &line {
@@ -227,6 +227,7 @@ impl Hub {
         let Some(member) = self.members.remove(&id) else {
             return;
         };
+        self.asking.take_if(|asking| *asking == id);
         info!(id, name = member.name, "left");
         self.names.remove(&name::key(&member.name));
         self.open &= id != OPERATOR;

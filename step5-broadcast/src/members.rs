@@ -37,15 +37,20 @@ impl Hub {
         text: &str,
         line: for<'a> fn(&'a str, &'a str) -> Line<'a>,
     ) {
-        let Some(room) = self.members.get(&id).map(|member| member.room) else {
+        let Some(mut member) = self.members.get_mut(&id) else {
             return;
         };
         // A join precedes the joiner's first line.
-        self.settle(room);
-        if let Some(member) = self.members.get_mut(&id) {
-            member.own += 1;
-            self.rooms.say(room, id, line(&member.name, text));
+        if self.rooms.get_mut(member.room).notice_due.is_some() {
+            let room = member.room;
+            self.settle(room);
+            let Some(settled) = self.members.get_mut(&id) else {
+                return;
+            };
+            member = settled;
         }
+        member.own += 1;
+        self.rooms.say(member.room, id, line(&member.name, text));
     }
 
     /// Lets somebody into a room that is there.
@@ -110,7 +115,7 @@ impl Hub {
             return;
         };
         let mut kept = std::mem::take(&mut member.kept);
-        if id == self.asking {
+        if self.asking == Some(id) {
             kept += &std::mem::take(&mut self.answer);
         }
         let answers = answers || std::mem::take(&mut member.answered);

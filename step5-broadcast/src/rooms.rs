@@ -20,7 +20,7 @@ pub(crate) const LOBBY: RoomId = 0;
 const ROOMS: usize = 1000;
 
 /// How many bytes a room publishes at once; what one read causes may exceed it.
-const BATCH: usize = 128 * 1024;
+const BATCH: usize = 256 * 1024;
 
 /// Rooms, which of them have something to publish, and which will have to tell of joins and leaves.
 #[derive(Debug)]
