@@ -128,14 +128,14 @@ fn all() -> anyhow::Result<()> {
     };
     let idle = idle::Options {
         clients: vec![100, 1000, 9999],
-        seconds: 5,
+        seconds: 3,
     };
     let connect = connect::Options {
         clients: vec![100, 1000, 9999],
         addr: None,
     };
     let soak = soak::Options {
-        seconds: 15,
+        seconds: 10,
         addr: None,
     };
     let parts: [Part<'_>; 7] = [

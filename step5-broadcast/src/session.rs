@@ -28,6 +28,9 @@ use crate::{
 /// How long a client's socket may hold its room up in one go.
 pub const CREDIT: Duration = Duration::from_millis(500);
 
+/// Shorter stops cost no credit: in a flood they are the pace at which everybody reads.
+const STOP: Duration = Duration::from_millis(250);
+
 /// Which part of the other time is credited again.
 const REGAIN: u32 = 16;
 
@@ -165,7 +168,10 @@ impl Pace {
     fn go_on(&mut self) {
         if let Some(blocked) = self.blocked.take() {
             self.since = Instant::now();
-            self.credit = self.credit.saturating_sub(self.since - blocked);
+            let stopped = self.since - blocked;
+            if stopped >= STOP {
+                self.credit = self.credit.saturating_sub(stopped);
+            }
         }
     }
 

@@ -65,6 +65,7 @@ promises! {
         a_thousand_joins_are_few_notices,
         who_pauses_is_told_what_he_missed,
         who_never_reads_is_cut,
+        a_flood_goes_at_the_readers_pace,
         who_enters_without_reading_holds_nobody_up,
         questions_without_reading_end,
     ],

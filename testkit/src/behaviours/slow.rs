@@ -221,3 +221,48 @@ pub fn who_enters_without_reading_holds_nobody_up(chat: &Chat) {
     drop(server);
     flooding.join().expect("no panic");
 }
+
+/// A flood that all can only just read is no reason to lose anything: it goes at their pace, however
+/// long it lasts. (16)
+pub fn a_flood_goes_at_the_readers_pace(chat: &Chat) {
+    const SENDERS: usize = 2;
+    const LINES: usize = 150_000;
+    let server = chat.server();
+    let connect = || {
+        let mut stream = peer::connect(server.addr);
+        while peer::read_line(&mut stream) != "* you are in lobby" {}
+        stream.set_nonblocking(true).expect("open");
+        stream
+    };
+    let mut readers: Vec<_> = (0..40).map(|_| connect()).collect();
+    let talkers: Vec<_> = (0..SENDERS).map(|_| server.peer()).collect();
+    let mut missing = vec![SENDERS * LINES; readers.len()];
+    let mut buf = vec![0; 256 * 1024];
+    let started = Instant::now();
+    thread::scope(|threads| {
+        for talker in &talkers {
+            let mut writer = talker.writer();
+            let lines = format!("{}\n", "x".repeat(63)).repeat(100);
+            threads.spawn(move || {
+                for _ in 0..LINES / 100 {
+                    writer.write_all(lines.as_bytes()).expect("open");
+                }
+            });
+        }
+        // One thread reads for all, so it is what the flood waits for.
+        while missing.iter().any(|missing| *missing > 0) {
+            assert!(started.elapsed() < 3 * crate::PATIENCE, "{missing:?}");
+            for (reader, missing) in readers.iter_mut().zip(&mut missing) {
+                let n = match std::io::Read::read(reader, &mut buf) {
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+                    read => read.expect("open"),
+                };
+                assert!(n > 0, "cut off");
+                // A line of a flood has no star and no exclamation mark, a notice one star.
+                let count = |byte| buf[..n].iter().filter(|other| **other == byte).count();
+                *missing = (*missing + count(b'*')).saturating_sub(count(b'\n'));
+                assert_eq!(count(b'!'), 0, "a reader was told that he missed something");
+            }
+        }
+    });
+}
