@@ -95,9 +95,7 @@ impl Room {
     /// from here on, so each is to be handed an [`entry`](Self::entry) before more is said.
     #[must_use]
     pub(crate) fn settle(&mut self) -> Vec<Id> {
-        if self.notice_due.take().is_none() {
-            return Vec::new();
-        }
+        self.notice_due = None;
         let joined = std::mem::take(&mut self.joined);
         let left = std::mem::take(&mut self.left);
         if !joined.is_empty() {

@@ -132,11 +132,7 @@ impl Rooms {
     /// Tells of the joins and leaves of a room. Gives who joined: see [`Room::settle`].
     #[must_use]
     pub(crate) fn settle(&mut self, id: RoomId) -> Vec<Id> {
-        let room = self.get_mut(id);
-        if room.notice_due.is_none() {
-            return Vec::new();
-        }
-        let joined = room.settle();
+        let joined = self.get_mut(id).settle();
         self.gathering.retain(|gathering| *gathering != id);
         self.touch(id);
         joined
