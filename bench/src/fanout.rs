@@ -21,28 +21,28 @@ use crate::{
 pub(crate) struct Options {
     /// How many listen
     #[arg(long, default_value_t = 200)]
-    pub(crate) receivers: usize,
+    receivers: usize,
     /// How many talk
     #[arg(long, default_value_t = 1)]
-    pub(crate) senders: usize,
+    senders: usize,
     /// Bytes of a line, its end included
     #[arg(long, default_value_t = 64)]
-    pub(crate) length: usize,
+    length: usize,
     /// Lines that may be on their way, from all senders together
     #[arg(long, default_value_t = 4096)]
-    pub(crate) window: u64,
+    window: u64,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 3)]
-    pub(crate) seconds: u64,
+    seconds: u64,
     /// How often each server is measured, in turn
     #[arg(long, default_value_t = 3)]
-    pub(crate) rounds: usize,
+    rounds: usize,
     /// Only the servers whose name contains this
     #[arg(long)]
-    pub(crate) only: Option<String>,
+    only: Option<String>,
     /// A server that runs already, instead of the steps
     #[arg(long)]
-    pub(crate) addr: Option<SocketAddr>,
+    addr: Option<SocketAddr>,
 }
 
 /// Measures the servers in turn, round after round. Gives the medians.
@@ -159,21 +159,6 @@ fn measure(options: &Options, addr: SocketAddr, pid: Option<u32>) -> anyhow::Res
     };
     load.drain()?;
     Ok(result)
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            receivers: 200,
-            senders: 1,
-            length: 64,
-            window: 4096,
-            seconds: 3,
-            rounds: 3,
-            only: None,
-            addr: None,
-        }
-    }
 }
 
 impl Load<'_> {

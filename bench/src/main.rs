@@ -2,7 +2,7 @@
 
 use std::{env, io::Write, net::SocketAddr, path::Path, process, process::ExitCode};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -74,17 +74,22 @@ fn run(command: Command) -> anyhow::Result<()> {
         return yardstick::run(addr);
     }
     build()?;
-    let table = match command {
-        Command::All => return all(),
+    match command {
+        Command::All => all(),
+        command => measure(command)?.print(),
+    }
+}
+
+fn measure(command: Command) -> anyhow::Result<Table> {
+    match command {
         Command::Fanout(options) => fanout::run(&options),
         Command::Latency(options) => latency::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Connect(options) => connect::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Primitives => primitives::run(),
-        Command::Yardstick { .. } => return Ok(()),
-    };
-    table?.print()
+        Command::All | Command::Yardstick { .. } => bail!("measures nothing by itself"),
+    }
 }
 
 /// Builds the steps that are measured, beside this program and as it was built.
@@ -109,50 +114,25 @@ fn build() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A part of `all`: what it is called, the column to plot, and how to measure it.
-type Part<'a> = (&'a str, usize, &'a dyn Fn() -> anyhow::Result<Table>);
+/// The parts of `all`: the command line of each, and which of its columns is plotted.
+const PARTS: [(&str, usize); 7] = [
+    ("fanout --senders 1 --seconds 2", 0),
+    ("fanout --senders 20 --seconds 2", 0),
+    ("latency --seconds 3", 1),
+    ("idle --seconds 3", 0),
+    ("connect", 0),
+    ("soak --seconds 10", 3),
+    ("primitives", 0),
+];
 
 fn all() -> anyhow::Result<()> {
-    let fanout = |senders| {
-        fanout::run(&fanout::Options {
-            senders,
-            seconds: 2,
-            ..fanout::Options::default()
-        })
-    };
-    let latency = latency::Options {
-        rate: 100,
-        clients: vec![10, 100, 1000],
-        seconds: 3,
-        addr: None,
-    };
-    let idle = idle::Options {
-        clients: vec![100, 1000, 9999],
-        seconds: 3,
-    };
-    let connect = connect::Options {
-        clients: vec![100, 1000, 9999],
-        addr: None,
-    };
-    let soak = soak::Options {
-        seconds: 10,
-        addr: None,
-    };
-    let parts: [Part<'_>; 7] = [
-        ("fan-out from 1", 0, &|| fanout(1)),
-        ("fan-out from 20", 0, &|| fanout(20)),
-        ("latency", 1, &|| latency::run(&latency)),
-        ("idle", 0, &|| idle::run(&idle)),
-        ("connect", 0, &|| connect::run(&connect)),
-        ("soak", 3, &|| soak::run(&soak)),
-        ("primitives", 0, &primitives::run),
-    ];
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")?;
-    let progress = ProgressBar::new(parts.len() as u64).with_style(style);
-    for (name, plotted, measure) in parts {
-        progress.set_message(name.to_owned());
+    let progress = ProgressBar::new(PARTS.len() as u64).with_style(style);
+    for (part, plotted) in PARTS {
+        progress.set_message(part);
         progress.tick();
-        let table = measure().with_context(|| name.to_owned())?;
+        let words = ["bench"].into_iter().chain(part.split(' '));
+        let table = measure(Cli::try_parse_from(words)?.command).context(part)?;
         table.save(plotted)?;
         progress.suspend(|| table.print())?;
         progress.inc(1);

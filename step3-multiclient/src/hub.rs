@@ -17,16 +17,17 @@ pub type Id = u64;
 /// Who sits at the server's console.
 pub const OPERATOR: Id = 0;
 
-/// How many events may wait for the hub before readers have to.
-pub(crate) const EVENTS: usize = 1024;
+/// How many events may wait for the hub before readers have to. Not more: whatever waits here is
+/// said before what somebody says next.
+pub(crate) const EVENTS: usize = 64;
 
 /// What the hub is told.
 #[derive(Debug)]
 pub enum Event {
     /// Somebody is here.
     Joined(Id, Peer),
-    /// Somebody typed a line. After `Left`, it is ignored.
-    Heard(Id, Result<String, LineError>),
+    /// Somebody typed these lines: those of one read. After `Left`, they are ignored.
+    Heard(Id, Vec<Result<String, LineError>>),
     /// Somebody is gone. Repeated, it is ignored.
     Left(Id),
 }
@@ -63,7 +64,7 @@ pub fn run(
                 Err(_) => return,
             },
             recv(typed) -> line => match line {
-                Ok(line) => hub.handle(Event::Heard(OPERATOR, line)),
+                Ok(line) => hub.hear(OPERATOR, line),
                 // A closed channel is always ready: this loop would spin.
                 Err(_) => typed = never(),
             },
@@ -129,7 +130,11 @@ impl Hub {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Joined(id, peer) => self.join(id, peer),
-            Event::Heard(id, line) => self.hear(id, line),
+            Event::Heard(id, lines) => {
+                for line in lines {
+                    self.hear(id, line);
+                }
+            }
             Event::Left(id) => self.leave(id),
         }
     }

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// How many lines, or batches of lines, may wait for a client before the hub has to.
-const OUTBOX: usize = 256;
+const OUTBOX: usize = 64;
 
 /// How many bytes go to a socket at once; the last line may exceed it.
-pub(crate) const BATCH: usize = 16 * 1024;
+pub(crate) const BATCH: usize = 64 * 1024;
 
 /// How long a socket may take over one batch before its client is too slow to stay.
 pub const STUCK: Duration = Duration::from_millis(250);
@@ -89,18 +89,13 @@ fn read(mut stream: &TcpStream, leaving: Leaving) -> io::Result<()> {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             n => n?,
         };
-        let lines = match n {
-            0 => decoder.finish(),
-            n => decoder.feed(&buf[..n]),
+        let lines: Vec<_> = match n {
+            0 => decoder.finish().collect(),
+            n => decoder.feed(&buf[..n]).collect(),
         };
-        for line in lines {
-            let flood = line == Err(LineError::Flood);
-            let heard = leaving.events.send(Event::Heard(leaving.id, line));
-            if flood || heard.is_err() {
-                return Ok(());
-            }
-        }
-        if n == 0 {
+        let flood = lines.last() == Some(&Err(LineError::Flood));
+        let heard = leaving.events.send(Event::Heard(leaving.id, lines));
+        if n == 0 || flood || heard.is_err() {
             return Ok(());
         }
     }
@@ -167,7 +162,9 @@ fn write_all_within(mut stream: &TcpStream, rest: &mut &[u8], limit: Duration) -
 
 /// The bytes of `line` and of what is queued behind it, up to [`BATCH`].
 pub(crate) fn gather(line: Arc<str>, lines: &Receiver<Arc<str>>) -> Vec<u8> {
-    let mut batch = line.as_bytes().to_vec();
+    // What is queued is about as long, line by line.
+    let mut batch = Vec::with_capacity((line.len() * (1 + lines.len())).min(2 * BATCH));
+    batch.extend_from_slice(line.as_bytes());
     while batch.len() < BATCH
         && let Ok(line) = lines.try_recv()
     {

@@ -47,7 +47,7 @@ fn a_stuck_writer_that_gives_up_frees_the_hub() {
     let ann = join(&events, 2);
     assert_eq!(ann.recv().unwrap(), "* you are client-2\n".into());
     for text in ["one", "two", "three"] {
-        events.send(Event::Heard(2, Ok(text.into()))).unwrap();
+        events.send(Event::Heard(2, vec![Ok(text.into())])).unwrap();
     }
     // It holds two lines, of which it has not taken one.
     while !stuck.is_full() {

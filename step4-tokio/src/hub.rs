@@ -21,16 +21,17 @@ pub type Id = u64;
 /// Who sits at the server's console.
 pub const OPERATOR: Id = 0;
 
-/// How many events may wait for the hub before readers have to.
-pub(crate) const EVENTS: usize = 1024;
+/// How many events may wait for the hub before readers have to. Not more: whatever waits here is
+/// said before what somebody says next.
+pub(crate) const EVENTS: usize = 64;
 
 /// What the hub is told.
 #[derive(Debug)]
 pub enum Event {
     /// Somebody is here.
     Joined(Id, Peer),
-    /// Somebody typed a line. After `Left`, it is ignored.
-    Heard(Id, Result<String, LineError>),
+    /// Somebody typed these lines: those of one read. After `Left`, they are ignored.
+    Heard(Id, Vec<Result<String, LineError>>),
     /// Somebody is gone. Repeated, it is ignored.
     Left(Id),
 }
@@ -67,7 +68,7 @@ pub async fn run(
                 None => return,
             },
             // A closed channel is always ready: with this pattern its branch is out.
-            Some(line) = typed.recv() => hub.handle(Event::Heard(OPERATOR, line)),
+            Some(line) = typed.recv() => hub.hear(OPERATOR, line),
             _ = shutdown.recv() => return,
         }
         // What is queued already is delivered with it: the busier the room, the larger the batch.
@@ -130,7 +131,11 @@ impl Hub {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Joined(id, peer) => self.join(id, peer),
-            Event::Heard(id, line) => self.hear(id, line),
+            Event::Heard(id, lines) => {
+                for line in lines {
+                    self.hear(id, line);
+                }
+            }
             Event::Left(id) => self.leave(id),
         }
     }

@@ -22,10 +22,10 @@ use tokio::{
 use crate::hub::{Event, Id, Peer};
 
 /// How many lines, or batches of lines, may wait for a client before the hub has to.
-const OUTBOX: usize = 256;
+const OUTBOX: usize = 64;
 
 /// How many bytes go to a socket at once; the last line may exceed it.
-pub(crate) const BATCH: usize = 16 * 1024;
+pub(crate) const BATCH: usize = 64 * 1024;
 
 /// How long a socket may take over one batch before its client is too slow to stay.
 pub const STUCK: Duration = Duration::from_millis(250);
@@ -83,18 +83,13 @@ async fn read(mut stream: OwnedReadHalf, leaving: Leaving) -> io::Result<()> {
     let mut buf = [0; 4096];
     loop {
         let n = stream.read(&mut buf).await?;
-        let lines = match n {
-            0 => decoder.finish(),
-            n => decoder.feed(&buf[..n]),
+        let lines: Vec<_> = match n {
+            0 => decoder.finish().collect(),
+            n => decoder.feed(&buf[..n]).collect(),
         };
-        for line in lines {
-            let flood = line == Err(LineError::Flood);
-            let heard = leaving.events.send(Event::Heard(leaving.id, line)).await;
-            if flood || heard.is_err() {
-                return Ok(());
-            }
-        }
-        if n == 0 {
+        let flood = lines.last() == Some(&Err(LineError::Flood));
+        let heard = leaving.events.send(Event::Heard(leaving.id, lines)).await;
+        if n == 0 || flood || heard.is_err() {
             return Ok(());
         }
     }
@@ -154,7 +149,9 @@ async fn write_all_within(
 
 /// The bytes of `line` and of what is queued behind it, up to [`BATCH`].
 pub(crate) fn gather(line: Arc<str>, lines: &mut Receiver<Arc<str>>) -> Vec<u8> {
-    let mut batch = line.as_bytes().to_vec();
+    // What is queued is about as long, line by line.
+    let mut batch = Vec::with_capacity((line.len() * (1 + lines.len())).min(2 * BATCH));
+    batch.extend_from_slice(line.as_bytes());
     while batch.len() < BATCH
         && let Ok(line) = lines.try_recv()
     {

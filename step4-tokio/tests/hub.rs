@@ -57,7 +57,7 @@ async fn a_stuck_writer_that_gives_up_frees_the_hub() {
     let mut ann = join(&events, 2).await;
     assert_eq!(ann.recv().await.unwrap(), "* you are client-2\n".into());
     for text in ["one", "two", "three"] {
-        let heard = Event::Heard(2, Ok(text.into()));
+        let heard = Event::Heard(2, vec![Ok(text.into())]);
         events.send(heard).await.unwrap();
     }
     // It holds two lines, of which it has not taken one.
