@@ -27,7 +27,7 @@ use crate::log;
 const BATCH: usize = 16 * 1024;
 
 /// How many lines may wait between the console and who reads it, and for the screen.
-const QUEUE: usize = 256;
+pub(crate) const QUEUE: usize = 256;
 
 /// How long what still comes is printed after `/exit`.
 const LINGER: Duration = Duration::from_secs(1);
@@ -233,7 +233,7 @@ pub fn lines(mut console: impl Read) -> impl Iterator<Item = Result<String, Line
 }
 
 /// The bytes of `line` and of what is queued behind it, up to [`BATCH`].
-fn gather(line: Arc<str>, lines: &mut Receiver<Arc<str>>) -> Vec<u8> {
+pub(crate) fn gather(line: Arc<str>, lines: &mut Receiver<Arc<str>>) -> Vec<u8> {
     let mut batch = line.as_bytes().to_vec();
     while batch.len() < BATCH
         && let Ok(line) = lines.try_recv()

@@ -30,6 +30,8 @@ use std::{
 mod batch;
 pub mod client;
 mod commands;
+#[cfg(unix)]
+mod desk;
 pub mod ear;
 mod feed;
 pub mod hub;
@@ -41,8 +43,12 @@ mod name;
 mod operator;
 mod room;
 mod rooms;
+#[cfg(unix)]
+mod seen;
 pub mod server;
 pub mod session;
+#[cfg(unix)]
+pub mod terminal;
 
 /// Writes a line of status to stderr.
 pub fn log(status: impl Display) {

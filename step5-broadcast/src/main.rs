@@ -4,6 +4,8 @@ use std::{io, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+#[cfg(unix)]
+use step5_broadcast::terminal::Terminal;
 use step5_broadcast::{
     client::{self, Console},
     ear::Rate,
@@ -126,10 +128,24 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let stream = TcpStream::connect(&addr)
                 .await
                 .with_context(|| format!("cannot connect to {addr}"))?;
-            let console = Console::open(io::stdin(), io::stdout())?;
+            let (_terminal, console) = open_console()?;
             client::run(stream, console, name)
                 .await
                 .context("the chat ended")
         }
     }
+}
+
+/// A terminal with a line editor, whose guard has to outlive the chat; or else plain lines.
+#[cfg(unix)]
+fn open_console() -> io::Result<(Option<Terminal>, Console)> {
+    match Terminal::open()? {
+        Some((terminal, console)) => Ok((Some(terminal), console)),
+        None => Ok((None, Console::open(io::stdin(), io::stdout())?)),
+    }
+}
+
+#[cfg(not(unix))]
+fn open_console() -> io::Result<((), Console)> {
+    Ok(((), Console::open(io::stdin(), io::stdout())?))
 }

@@ -70,6 +70,19 @@ impl Chat {
         )
     }
 
+    /// Our own client, on a terminal, with more arguments and variables in its environment.
+    #[cfg(unix)]
+    pub fn terminal(
+        &self,
+        addr: SocketAddr,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> crate::Terminal {
+        let addr = addr.to_string();
+        let args = [&["client", &addr], args].concat();
+        crate::Terminal::start(&self.program, &args, variables)
+    }
+
     /// The program without arguments (step 1).
     pub fn alone(&self) -> Process {
         Process::start(&mut self.command(&[]), End::Piped, End::Piped)

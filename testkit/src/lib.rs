@@ -16,6 +16,8 @@ mod peer;
 mod process;
 mod script;
 pub mod system;
+#[cfg(unix)]
+mod terminal;
 pub mod twins;
 
 pub mod behaviours;
@@ -25,6 +27,8 @@ pub use lines::Lines;
 pub use peer::Peer;
 pub use process::{End, Process, Server};
 pub use script::{Act, play};
+#[cfg(unix)]
+pub use terminal::Terminal;
 
 /// How long anything may take that has no bound of its own, before it counts as never.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -141,6 +141,7 @@ impl Process {
             "HUP" => Signal::HUP,
             "STOP" => Signal::STOP,
             "CONT" => Signal::CONT,
+            "KILL" => Signal::KILL,
             name => panic!("signal {name}"),
         };
         kill_process(Pid::from_child(&self.child), signal).expect("a child");

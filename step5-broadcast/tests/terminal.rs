@@ -1,0 +1,305 @@
+//! What the client promises on a terminal.
+#![cfg(unix)]
+
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+
+use rustix::process::Signal;
+use testkit::{Chat, Peer, Server, Terminal};
+
+fn chat() -> Chat {
+    Chat::new(5, env!("CARGO_BIN_EXE_step5-broadcast"))
+}
+
+/// A server, a peer in its lobby, and our client at a terminal.
+struct Room {
+    server: Server,
+    ann: Peer,
+    bob: Terminal,
+}
+
+fn room(variables: &[(&str, &str)]) -> Room {
+    let server = chat().server();
+    let mut ann = server.peer();
+    ann.say("/nick ann");
+    let bob = chat().terminal(server.addr, &["--name", "bob"], variables);
+    ann.lines.hear("* guest-2 is now bob");
+    Room { server, ann, bob }
+}
+
+impl Room {
+    /// The peer says lines, and all are shown.
+    fn burst(&mut self, count: usize) {
+        let lines: String = (0..count).map(|n| format!("line {n}\n")).collect();
+        self.ann.send(lines);
+        self.bob.see(&format!("ann: line {}", count - 1));
+    }
+
+    /// What bob says next.
+    fn heard(&mut self) -> String {
+        self.ann
+            .lines
+            .until("bob", |line| line.starts_with("bob: "))
+            .1
+    }
+}
+
+/// The lines that the peer said, as they were shown.
+fn burst_shown(bob: &Terminal) -> Vec<String> {
+    let mut shown = bob.shown();
+    shown.retain(|line| line.starts_with("ann: line "));
+    shown
+}
+
+fn burst_expected(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("ann: line {n}")).collect()
+}
+
+#[test]
+fn a_draft_survives_what_comes() {
+    let mut room = room(&[]);
+    room.bob.press("hel");
+    room.bob.see("> hel");
+    room.burst(200);
+    assert_eq!(burst_shown(&room.bob), burst_expected(200));
+    assert_eq!(room.bob.shown().last().unwrap(), "> hel");
+    room.bob.press("lo\r");
+    assert_eq!(room.heard(), "bob: hello");
+    room.bob.see("> hello");
+}
+
+#[test]
+fn a_burst_is_whole_and_in_order_while_somebody_types() {
+    let mut room = room(&[]);
+    let mut typed = String::new();
+    for round in 0..50_u8 {
+        let lines: String = (0..100)
+            .map(|n| format!("line {}\n", u32::from(round) * 100 + n))
+            .collect();
+        room.ann.send(lines);
+        let letter = char::from(b'a' + round % 26);
+        room.bob.press(&letter.to_string());
+        typed.push(letter);
+        if round % 10 == 9 {
+            room.bob.press("\r");
+            assert_eq!(room.heard(), format!("bob: {typed}"));
+            typed.clear();
+        }
+    }
+    room.bob.see("ann: line 4999");
+    assert_eq!(burst_shown(&room.bob), burst_expected(5000));
+}
+
+/// The settings are the same before and after, whatever ends the chat.
+fn leaves(end: impl FnOnce(&mut Room)) -> (ExitStatus, Vec<String>) {
+    let server = chat().server();
+    let ann = server.peer();
+    let plain = chat().terminal(server.addr, &[], &[("TERM", "dumb")]);
+    plain.see("* you are guest-2");
+    let before = plain.settings();
+    drop(plain);
+    let bob = chat().terminal(server.addr, &[], &[]);
+    bob.see("* you are in lobby");
+    bob.see(">");
+    assert_ne!(bob.settings(), before, "no editor");
+    let mut room = Room { server, ann, bob };
+    end(&mut room);
+    let status = room.bob.exit_within(Duration::from_secs(3));
+    assert_eq!(room.bob.settings(), before);
+    assert!(room.bob.raw().contains("\x1b[?2004l"));
+    (status, room.bob.shown())
+}
+
+#[test]
+fn exit_leaves() {
+    let (status, shown) = leaves(|room| room.bob.press("/exit\r"));
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(shown.iter().filter(|line| *line == "* goodbye").count(), 1);
+}
+
+#[test]
+fn ctrl_d_leaves() {
+    let (status, shown) = leaves(|room| room.bob.press("\x04"));
+    assert_eq!(status.code(), Some(0));
+    assert!(shown.contains(&"* goodbye".into()));
+}
+
+#[test]
+fn ctrl_c_clears_and_then_leaves() {
+    let (status, shown) = leaves(|room| {
+        room.bob.press("not this\x03this\r");
+        assert_eq!(
+            room.ann.lines.until("this", |line| line.contains(": ")).1,
+            "guest-3: this"
+        );
+        room.bob.press("\x03");
+    });
+    assert_eq!(status.code(), Some(0));
+    assert!(shown.contains(&"* goodbye".into()));
+}
+
+#[test]
+fn the_servers_end_is_told_in_mid_draft() {
+    let (status, shown) = leaves(|room| {
+        room.bob.press("a draft");
+        room.bob.see("> a draft");
+        room.server.process.type_line("/exit");
+    });
+    assert_eq!(status.code(), Some(0));
+    assert!(shown.contains(&"* goodbye".into()));
+    assert_eq!(shown.last().unwrap(), "> a draft");
+}
+
+#[test]
+fn a_lost_connection_is_told_with_its_cause() {
+    let (status, shown) = leaves(|room| {
+        room.bob.press("a draft");
+        room.bob.see("> a draft");
+        room.server.process.signal("STOP");
+        room.server.process.signal("KILL");
+    });
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        shown.last().unwrap().starts_with("error: the chat ended: "),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn signals_end_it_as_they_do_elsewhere() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let (status, shown) = leaves(|room| {
+            room.bob.press("a draft");
+            room.bob.see("> a draft");
+            room.bob.signal(signal);
+        });
+        assert_eq!(status.signal(), Some(signal.as_raw()));
+        assert_eq!(shown.last().unwrap(), "> a draft");
+    }
+}
+
+#[test]
+fn an_interrupt_from_elsewhere_leaves() {
+    let (status, shown) = leaves(|room| {
+        room.bob.press("a draft");
+        room.bob.see("> a draft");
+        room.bob.signal(Signal::INT);
+    });
+    assert_eq!(status.code(), Some(0));
+    assert!(shown.contains(&"* goodbye".into()));
+}
+
+#[test]
+fn tab_completes_commands_names_and_rooms() {
+    let mut room = room(&[]);
+    room.ann.say("/me waves");
+    room.bob.see("** ann waves");
+    room.bob.press("/wh\t\r");
+    room.bob.see("* 3 in lobby: server, ann, bob");
+    room.bob.press("/jo\tattic\r");
+    room.bob.see("* you are in attic");
+    room.bob.press("/join lob\t\r");
+    room.bob
+        .until("a second lobby", |line| line == "> /join lobby");
+    room.ann.lines.hear("* bob left");
+    room.ann.lines.hear("* bob joined");
+    room.bob.press("hello A\t\r");
+    assert_eq!(room.heard(), "bob: hello ann");
+}
+
+#[test]
+fn arrows_recall_what_was_said() {
+    let mut room = room(&[]);
+    room.bob.press("one\rtwo\r");
+    assert_eq!(room.heard(), "bob: one");
+    assert_eq!(room.heard(), "bob: two");
+    room.bob.press("dra\x1b[A\x1b[A\x1b[A\r");
+    assert_eq!(room.heard(), "bob: one");
+    room.bob.press("dra\x1b[A\x1b[A\x1b[B\x1b[B\x1b[Bft\r");
+    assert_eq!(room.heard(), "bob: draft");
+    room.bob.press("\x1b[D\x1b[Aa\x1b[D\x1b[Db\r");
+    assert_eq!(room.heard(), "bob: drafbta");
+}
+
+#[test]
+fn a_paste_sends_every_line() {
+    let mut room = room(&[]);
+    room.bob.press("one\rtwo\nthree\r\n\rfour\r");
+    for text in ["one", "two", "three", "four"] {
+        assert_eq!(room.heard(), format!("bob: {text}"));
+    }
+    // As terminals send it that mark what is pasted.
+    room.bob.press("\x1b[200~five\rsix\rseven\x1b[201~\r");
+    for text in ["five", "six", "seven"] {
+        assert_eq!(room.heard(), format!("bob: {text}"));
+    }
+    let lines: Vec<_> = (0..500).map(|n| format!("pasted {n}")).collect();
+    room.bob.press(&(lines.join("\r") + "\r"));
+    for line in lines {
+        assert_eq!(room.heard(), format!("bob: {line}"));
+    }
+}
+
+#[test]
+fn colours_unless_they_are_not_wanted() {
+    for (variables, colours) in [
+        (&[][..], true),
+        (&[("NO_COLOR", "")], true),
+        (&[("NO_COLOR", "1")], false),
+    ] {
+        let mut room = room(variables);
+        room.ann.say("hello");
+        room.bob.see("ann: hello");
+        room.bob.press("/nope\r");
+        room.bob.see("! unknown command: /nope");
+        assert_eq!(
+            room.bob.raw().contains("\x1b[36m* you are bob\x1b[0m"),
+            colours
+        );
+        assert_eq!(room.bob.raw().contains("\x1b[31m"), colours);
+        assert_eq!(room.bob.raw().contains("\x1b[0m: hello"), colours);
+    }
+}
+
+#[test]
+fn odd_input_costs_nothing() {
+    let mut room = room(&[]);
+    room.bob.press("dra");
+    room.bob.see("> dra");
+    room.bob.press_bytes(b"\xff");
+    room.burst(3);
+    room.bob.press("ft\r");
+    assert_eq!(room.heard(), "bob: draft");
+    room.bob.resize(5, 20);
+    room.bob
+        .press("a line that is longer than the window is wide\x01\x05!\r");
+    assert_eq!(
+        room.heard(),
+        "bob: a line that is longer than the window is wide!"
+    );
+    let long = "x".repeat(4097);
+    room.bob.press(&format!("\x1b[200~{long}\x1b[201~\r\x7f\r"));
+    assert_eq!(room.heard(), format!("bob: {}", "x".repeat(4096)));
+    room.bob
+        .until("a reason", |line| line.contains("at most 4096 bytes"));
+}
+
+#[test]
+fn a_name_that_is_refused_is_told() {
+    let server = chat().server();
+    let mut bob = chat().terminal(server.addr, &["--name", "server"], &[]);
+    bob.until("a refusal", |line| line.starts_with("! "));
+    bob.press("/who\r");
+    bob.see("* 2 in lobby: server, guest-1");
+    bob.press("\x04");
+    assert_eq!(bob.exit().code(), Some(0));
+}
+
+#[test]
+fn a_simple_terminal_is_a_plain_client() {
+    let mut room = room(&[("TERM", "dumb")]);
+    room.bob.press("hello\n");
+    assert_eq!(room.heard(), "bob: hello");
+    room.bob.press("\x04");
+    assert_eq!(room.bob.exit().code(), Some(0));
+    assert!(!room.bob.raw().contains('\x1b'));
+}
