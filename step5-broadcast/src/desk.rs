@@ -153,7 +153,8 @@ impl Desk {
         if found.len() > 1 {
             let common = common(&found);
             if common <= draft.len() - start {
-                self.echo(&self.paint(&format!("* {}", found.join(" "))));
+                let ways: Vec<_> = found.iter().map(|way| way.trim_end()).collect();
+                self.echo(&self.paint(&format!("* {}", ways.join(", "))));
                 return (start, vec![draft[start..].into()]);
             }
             found.truncate(1);

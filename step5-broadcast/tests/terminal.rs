@@ -193,7 +193,9 @@ fn tab_completes_commands_names_and_rooms() {
     let mut room = room(&[]);
     room.ann.say("/me waves");
     room.bob.see("** ann waves");
-    room.bob.press("/wh\t\r");
+    room.bob.press("/m\t");
+    room.bob.see("* /me, /msg");
+    room.bob.press("\x03/wh\t\r");
     room.bob.see("* 3 in lobby: server, ann, bob");
     room.bob.press("/jo\tattic\r");
     room.bob.see("* you are in attic");
