@@ -164,7 +164,7 @@ impl Desk {
     }
 
     /// Has a line shown behind what was shown so far.
-    fn echo(&self, line: &str) {
+    pub(crate) fn echo(&self, line: &str) {
         let mut state = self.state();
         if state.echo.len() < ECHO {
             state.echo.push_str(line);

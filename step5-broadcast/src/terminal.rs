@@ -10,13 +10,16 @@ use std::{
     env,
     io::{self, IsTerminal, Write},
     sync::{
-        Arc,
+        Arc, OnceLock,
         mpsc::{SyncSender, sync_channel},
     },
     thread,
 };
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::{
+    process::Signal,
+    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
+};
 use rustyline::{
     Changeset, Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Context, Editor,
     Event, EventContext, EventHandler, ExternalPrinter, Helper, KeyCode, KeyEvent, Modifiers,
@@ -35,8 +38,8 @@ use crate::{
     desk::{Desk, PROMPT},
 };
 
-/// Shows nothing, but ends a line, as what is printed has to.
-const NOTHING: &str = "\x1b[A\n";
+/// A line that takes no place on the screen.
+const NOTHING: &str = "\x1b[A";
 
 /// A terminal on which lines are edited. Dropped, it is as it was before.
 #[derive(Debug)]
@@ -72,7 +75,8 @@ impl Terminal {
             saved,
             desk: desk.clone(),
         };
-        terminal.restore_on_signals()?;
+        let edited = Arc::new(OnceLock::new());
+        terminal.heed_signals(edited.clone())?;
         let (told, printed) = channel(1);
         thread::Builder::new().name("printer".into()).spawn({
             let desk = desk.clone();
@@ -80,6 +84,8 @@ impl Terminal {
                 // Before the first prompt, what is shown could get behind it. Fails if the editor
                 // has failed, which closes `typed`.
                 let _ = prompted.recv();
+                // Fails if the terminal is gone.
+                let _ = tcgetattr(io::stdin()).map(|settings| edited.set(settings));
                 // Fails if the terminal is gone. Dropping `told` says that there is no more to show.
                 let _ = print(shown, &mut printer, &desk, told);
             }
@@ -95,17 +101,24 @@ impl Terminal {
         Ok(Some((terminal, console)))
     }
 
-    /// Restores the terminal when a signal comes that ends the process, and lets it.
-    fn restore_on_signals(&self) -> io::Result<()> {
+    /// Restores the terminal when a signal comes that ends the process, and lets it. When the
+    /// process goes on after a stop, the editor gets its settings back.
+    fn heed_signals(&self, edited: Arc<OnceLock<Termios>>) -> io::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut quit = signal(SignalKind::quit())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         let (saved, desk) = (self.saved.clone(), self.desk.clone());
         tokio::spawn(async move {
-            let kind = select! {
-                _ = hangup.recv() => SignalKind::hangup(),
-                _ = quit.recv() => SignalKind::quit(),
-                _ = terminate.recv() => SignalKind::terminate(),
+            let kind = loop {
+                select! {
+                    _ = hangup.recv() => break SignalKind::hangup(),
+                    _ = quit.recv() => break SignalKind::quit(),
+                    _ = terminate.recv() => break SignalKind::terminate(),
+                    _ = go_on.recv() => if let Some(edited) = edited.get() {
+                        resume(edited, &desk);
+                    }
+                }
             };
             restore(&saved, &desk);
             // Does not return for any of these.
@@ -113,6 +126,16 @@ impl Terminal {
         });
         Ok(())
     }
+}
+
+/// The editor stops the process for Ctrl-Z, but beside other threads it may go on for a moment
+/// before it is stopped, and then it has done this too early.
+fn resume(edited: &Termios, desk: &Desk) {
+    // Both fail if the terminal is gone.
+    let _ = tcsetattr(io::stdin(), OptionalActions::Now, edited);
+    let _ = io::stdout().write_all(b"\x1b[?2004h");
+    let _ = io::stdout().flush();
+    desk.echo(NOTHING);
 }
 
 impl Drop for Terminal {
@@ -209,13 +232,13 @@ fn print(
         }
     }
     // There is room for one: when the second of these is in, all that came before is shown.
-    printer.print(NOTHING.into())?;
-    printer.print(NOTHING.into())?;
+    printer.print(format!("{NOTHING}\n"))?;
+    printer.print(format!("{NOTHING}\n"))?;
     let mut state = desk.state();
     if !state.parked {
         state.told = Some(told);
         drop(state);
-        printer.print(NOTHING.into())?;
+        printer.print(format!("{NOTHING}\n"))?;
     }
     Ok(())
 }

@@ -1,10 +1,15 @@
 //! What the client promises on a terminal.
 #![cfg(unix)]
 
-use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::ExitStatus,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
-use testkit::{Chat, Peer, Server, Terminal};
+use testkit::{Chat, PATIENCE, Peer, Server, Terminal};
 
 fn chat() -> Chat {
     Chat::new(5, env!("CARGO_BIN_EXE_step5-broadcast"))
@@ -283,6 +288,23 @@ fn odd_input_costs_nothing() {
     assert_eq!(room.heard(), format!("bob: {}", "x".repeat(4096)));
     room.bob
         .until("a reason", |line| line.contains("at most 4096 bytes"));
+}
+
+#[test]
+fn it_goes_on_after_a_stop() {
+    let mut room = room(&[]);
+    room.bob.press("dra");
+    room.bob.see("> dra");
+    let settings = room.bob.settings();
+    room.bob.suspend();
+    room.burst(3);
+    let deadline = Instant::now() + PATIENCE;
+    while room.bob.settings() != settings {
+        assert!(Instant::now() < deadline, "not edited any more");
+        thread::yield_now();
+    }
+    room.bob.press("ft\r");
+    assert_eq!(room.heard(), "bob: draft");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use pty_process::{
 };
 use rustix::{
     process::{Pid, Signal, kill_process},
-    termios::tcgetattr,
+    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
 };
 
 use vt100::Parser;
@@ -28,6 +28,7 @@ pub struct Terminal {
     pty: Arc<Pty>,
     /// Keeps the settings until the program has ended.
     pts: Option<Pts>,
+    before: Termios,
     settings: Option<String>,
     keeper: Option<JoinHandle<()>>,
     child: Child,
@@ -45,6 +46,7 @@ impl Terminal {
     pub fn start(program: &OsStr, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let (pty, pts) = open().expect("a pseudo-terminal");
         pty.resize(Size::new(ROWS, 80)).expect("a size");
+        let before = tcgetattr(&pty).expect("a terminal");
         let child = Command::new(program)
             .args(args)
             .env("TERM", "xterm")
@@ -65,6 +67,7 @@ impl Terminal {
         Self {
             pty,
             pts: Some(pts),
+            before,
             settings: None,
             keeper: Some(keeper),
             child,
@@ -86,6 +89,13 @@ impl Terminal {
     pub fn resize(&self, rows: u16, columns: u16) {
         self.lock().screen.screen_mut().set_size(rows, columns);
         self.pty.resize(Size::new(rows, columns)).expect("a size");
+    }
+
+    /// Stops the program and lets it go on, as a shell does that has used the terminal meanwhile.
+    pub fn suspend(&self) {
+        self.signal(Signal::STOP);
+        tcsetattr(&*self.pty, OptionalActions::Now, &self.before).expect("a terminal");
+        self.signal(Signal::CONT);
     }
 
     /// Sends a signal.
