@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use common::{LineError, MAX_TEXT};
+use common::{LineError, MAX_TEXT, sanitize};
 use rustyline::{Cmd, Movement};
 use tokio::sync::mpsc::{Sender, WeakSender};
 
@@ -85,7 +85,7 @@ impl Desk {
             self.state().keep(draft);
         }
         for line in draft.lines().filter(|line| !line.trim().is_empty()) {
-            self.echo(&format!("{PROMPT}{line}"));
+            self.echo(&format!("{PROMPT}{}", sanitize(line)));
             self.send(line);
         }
         Some(CLEAR)

@@ -2,7 +2,7 @@
 //!
 //! The editor's `readline` never returns while the chat goes on. Between two of them the terminal
 //! would be as it was before, and what is shown or typed in that moment would overtake or be lost.
-//! So every key that ends a line or the chat is bound to a function of the [`Desk`], which sends
+//! So every key that ends a line or the chat is bound to a function of the desk, which sends
 //! the line and empties the draft.
 
 use std::{

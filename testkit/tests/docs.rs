@@ -131,7 +131,11 @@ fn the_twins_stay_alike() {
 #[test]
 fn guarantees_are_tested() {
     let page = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
-    let folders = ["testkit/src/behaviours", "step5-broadcast/src"];
+    let folders = [
+        "testkit/src/behaviours",
+        "step5-broadcast/src",
+        "step5-broadcast/tests",
+    ];
     let files = folders.map(|folder| fs::read_dir(root().join(folder)).unwrap());
     let code: String = files
         .into_iter()
