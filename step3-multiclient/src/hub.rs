@@ -9,7 +9,7 @@ use std::{
 use common::{Input, Line, LineError};
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 
-use crate::session::{BATCH, STUCK};
+use crate::session::STUCK;
 
 /// Tells participants apart; never used twice.
 pub type Id = u64;
@@ -19,7 +19,10 @@ pub const OPERATOR: Id = 0;
 
 /// How many events may wait for the hub before readers have to. Not more: whatever waits here is
 /// said before what somebody says next.
-pub(crate) const EVENTS: usize = 64;
+pub(crate) const EVENTS: usize = 128;
+
+/// How many bytes of lines go to an outbox at once; the last line may exceed it.
+const PARCEL: usize = 16 * 1024;
 
 /// What the hub is told.
 #[derive(Debug)]
@@ -181,7 +184,7 @@ impl Hub {
 
     fn tell(&mut self, to: To, line: Line<'_>) {
         match self.due.back_mut() {
-            Some(Due::Lines(last, lines)) if *last == to && lines.len() < BATCH => {
+            Some(Due::Lines(last, lines)) if *last == to && lines.len() < PARCEL => {
                 *lines += &format!("{line}\n");
             }
             _ => self.due.push_back(Due::Lines(to, format!("{line}\n"))),

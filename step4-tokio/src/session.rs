@@ -22,7 +22,7 @@ use tokio::{
 use crate::hub::{Event, Id, Peer};
 
 /// How many lines, or batches of lines, may wait for a client before the hub has to.
-const OUTBOX: usize = 64;
+const OUTBOX: usize = 256;
 
 /// How many bytes go to a socket at once; the last line may exceed it.
 pub(crate) const BATCH: usize = 64 * 1024;

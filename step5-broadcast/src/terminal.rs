@@ -196,6 +196,7 @@ fn editor(
 
 /// Edits until the terminal is gone.
 fn edit(mut editor: Keyboard, desk: &Desk) {
+    let _resting = Resting(desk);
     loop {
         let draft = desk.state().draft.clone();
         match editor.readline_with_initial(PROMPT, (&draft, "")) {
@@ -206,13 +207,21 @@ fn edit(mut editor: Keyboard, desk: &Desk) {
             _ => break,
         }
     }
-    let mut state = desk.state();
-    state.typing = None;
-    state.parked = true;
-    state.draft.clear();
-    if let Some(told) = state.told.take() {
-        // Fails if the chat has ended.
-        let _ = told.blocking_send(Ok(()));
+}
+
+/// Says that nothing more will be typed or shown, when it is dropped: by a panic, too.
+struct Resting<'a>(&'a Desk);
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.typing = None;
+        state.parked = true;
+        state.draft.clear();
+        if let Some(told) = state.told.take() {
+            // Fails if the chat has ended.
+            let _ = told.blocking_send(Ok(()));
+        }
     }
 }
 

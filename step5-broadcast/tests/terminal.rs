@@ -283,6 +283,11 @@ fn odd_input_costs_nothing() {
         room.heard(),
         "bob: a line that is longer than the window is wide!"
     );
+    for (rows, columns) in [(2, 10), (3, 4), (24, 80)] {
+        room.bob.resize(rows, columns);
+        room.bob.press("tiny\r");
+        assert_eq!(room.heard(), "bob: tiny");
+    }
     let long = "x".repeat(4097);
     room.bob.press(&format!("\x1b[200~{long}\x1b[201~\r\x7f\r"));
     assert_eq!(room.heard(), format!("bob: {}", "x".repeat(4096)));
