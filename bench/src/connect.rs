@@ -16,10 +16,10 @@ use crate::{crowd::Crowd, report::Table, server::Target};
 pub(crate) struct Options {
     /// How many come at once, one crowd after the other
     #[arg(long, value_delimiter = ',', default_value = "100,1000,9999")]
-    pub(crate) clients: Vec<usize>,
+    clients: Vec<usize>,
     /// A server that runs already, instead of the steps
     #[arg(long)]
-    pub(crate) addr: Option<SocketAddr>,
+    addr: Option<SocketAddr>,
 }
 
 /// How long a crowd is waited for. Who was turned away tries again after one second, two, four.

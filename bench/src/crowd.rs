@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{ErrorKind, Read},
+    io::{BufRead, BufReader, ErrorKind, Read},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -97,4 +97,12 @@ impl Crowd {
         }
         Ok(())
     }
+}
+
+/// Waits until a blocking connection has been greeted, and reads no further. Gives its name.
+pub(crate) fn greeting(stream: &std::net::TcpStream) -> anyhow::Result<String> {
+    let mut line = String::new();
+    BufReader::with_capacity(1, stream).read_line(&mut line)?;
+    let name = line.trim_end().strip_prefix("* you are ");
+    Ok(name.with_context(|| format!("no greeting: {line}"))?.into())
 }

@@ -11,17 +11,17 @@ use anyhow::Context;
 use clap::Args;
 use testkit::system;
 
-use crate::{report::Table, server::Target};
+use crate::{crowd::greeting, report::Table, server::Target};
 
 /// How many do nothing, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How many connect, one crowd after the other
     #[arg(long, value_delimiter = ',', default_value = "100,1000,9999")]
-    pub(crate) clients: Vec<usize>,
+    clients: Vec<usize>,
     /// Seconds in which nothing happens
     #[arg(long, default_value_t = 10)]
-    pub(crate) seconds: u64,
+    seconds: u64,
 }
 
 /// Measures each step at its sizes.
@@ -72,7 +72,7 @@ fn gather(addr: SocketAddr, size: usize) -> anyhow::Result<Vec<TcpStream>> {
         for _ in 0..100.min(size - crowd.len()) {
             crowd.push(TcpStream::connect(addr)?);
         }
-        greeted(crowd.last().context("a crowd")?)?;
+        greeting(crowd.last().context("a crowd")?)?;
     }
     // Whoever is answered knows that everything before has been dealt with.
     let mut last = crowd.last().context("a crowd")?;
@@ -81,11 +81,4 @@ fn gather(addr: SocketAddr, size: usize) -> anyhow::Result<Vec<TcpStream>> {
     let answered = lines.any(|line| line.is_ok_and(|line| line.starts_with("! ")));
     anyhow::ensure!(answered, "no answer");
     Ok(crowd)
-}
-
-fn greeted(stream: &TcpStream) -> anyhow::Result<()> {
-    let mut greeting = String::new();
-    BufReader::with_capacity(1, stream).read_line(&mut greeting)?;
-    anyhow::ensure!(greeting.starts_with("* you are "), "{greeting}");
-    Ok(())
 }

@@ -17,16 +17,16 @@ use crate::{crowd::Crowd, report::Table, server::Target};
 pub(crate) struct Options {
     /// Lines a second
     #[arg(long, default_value_t = 100)]
-    pub(crate) rate: u32,
+    rate: u32,
     /// How many listen, one after the other
     #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
-    pub(crate) clients: Vec<usize>,
+    clients: Vec<usize>,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 5)]
-    pub(crate) seconds: u32,
+    seconds: u32,
     /// A server that runs already, instead of the steps
     #[arg(long)]
-    pub(crate) addr: Option<SocketAddr>,
+    addr: Option<SocketAddr>,
 }
 
 /// Sends a line whenever one is due, however long those before take, and counts from when it was

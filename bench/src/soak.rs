@@ -13,17 +13,17 @@ use clap::Args;
 use socket2::SockRef;
 use testkit::system;
 
-use crate::{report::Table, server::Target};
+use crate::{crowd::greeting, report::Table, server::Target};
 
 /// How long, and against what.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Seconds for each server
     #[arg(long, default_value_t = 60)]
-    pub(crate) seconds: u64,
+    seconds: u64,
     /// A server that runs already, instead of the steps
     #[arg(long)]
-    pub(crate) addr: Option<SocketAddr>,
+    addr: Option<SocketAddr>,
 }
 
 const TALKERS: usize = 10;
@@ -133,11 +133,8 @@ fn soak(addr: SocketAddr, pid: Option<u32>, time: Duration) -> anyhow::Result<[O
 fn greeted(addr: SocketAddr) -> anyhow::Result<(TcpStream, String)> {
     let stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
-    let mut line = String::new();
-    BufReader::with_capacity(1, &stream).read_line(&mut line)?;
-    let name = line.trim_end().strip_prefix("* you are ");
-    let name = name.with_context(|| format!("no greeting: {line}"))?;
-    Ok((stream, name.into()))
+    let name = greeting(&stream)?;
+    Ok((stream, name))
 }
 
 /// Says numbers, and in the end how many there were.
