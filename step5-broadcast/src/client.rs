@@ -234,7 +234,9 @@ pub fn lines(mut console: impl Read) -> impl Iterator<Item = Result<String, Line
 
 /// The bytes of `line` and of what is queued behind it, up to [`BATCH`].
 pub(crate) fn gather(line: Arc<str>, lines: &mut Receiver<Arc<str>>) -> Vec<u8> {
-    let mut batch = line.as_bytes().to_vec();
+    // What is queued is about as long, line by line.
+    let mut batch = Vec::with_capacity((line.len() * (1 + lines.len())).min(2 * BATCH));
+    batch.extend_from_slice(line.as_bytes());
     while batch.len() < BATCH
         && let Ok(line) = lines.try_recv()
     {

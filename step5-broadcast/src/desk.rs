@@ -111,38 +111,37 @@ impl Desk {
         if draft.is_empty() {
             return self.leave();
         }
-        self.state().recalled = usize::MAX;
+        let mut state = self.state();
+        state.recalled = state.said.len();
         Some(CLEAR)
     }
 
     /// Ctrl-D, which deletes a letter if there is any.
     pub(crate) fn delete(&self, draft: &str) -> Option<Cmd> {
-        draft.is_empty().then(|| self.leave()).flatten()
+        match draft.is_empty() {
+            true => self.leave(),
+            false => None,
+        }
     }
 
     /// Up.
     pub(crate) fn older(&self, draft: &str) -> Option<Cmd> {
         let mut state = self.state();
-        if state.recalled >= state.said.len() {
-            state.recalled = state.said.len();
+        if state.recalled == state.said.len() {
             state.kept = draft.into();
         }
-        state
-            .recalled
-            .checked_sub(1)
-            .map_or(Some(Cmd::Noop), |older| state.recall(older))
+        match state.recalled {
+            0 => Some(Cmd::Noop),
+            n => state.recall(n - 1),
+        }
     }
 
     /// Down.
     pub(crate) fn newer(&self, _draft: &str) -> Option<Cmd> {
         let mut state = self.state();
-        match state
-            .recalled
-            .checked_add(1)
-            .filter(|newer| *newer <= state.said.len())
-        {
-            Some(newer) => state.recall(newer),
-            None => Some(Cmd::Noop),
+        match state.recalled {
+            n if n == state.said.len() => Some(Cmd::Noop),
+            n => state.recall(n + 1),
         }
     }
 
@@ -178,9 +177,10 @@ impl Desk {
 
     /// What to print for these lines, and for the own ones since the last time.
     pub(crate) fn show(&self, lines: &str) -> String {
-        let mut text = mem::take(&mut self.state().echo);
+        let mut state = self.state();
+        let mut text = mem::take(&mut state.echo);
         for line in lines.lines() {
-            self.state().seen.learn(line);
+            state.seen.learn(line);
             text.push_str(&self.paint(line));
             text.push('\n');
         }
@@ -219,6 +219,15 @@ impl State {
             self.said.remove(0);
         }
         self.recalled = self.said.len();
+    }
+
+    /// Says that the editor touches the terminal no more.
+    pub(crate) fn rest(&mut self) {
+        self.parked = true;
+        if let Some(told) = self.told.take() {
+            // Fails if the chat has ended.
+            let _ = told.blocking_send(Ok(()));
+        }
     }
 
     fn recall(&mut self, n: usize) -> Option<Cmd> {

@@ -216,12 +216,8 @@ impl Drop for Resting<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.typing = None;
-        state.parked = true;
         state.draft.clear();
-        if let Some(told) = state.told.take() {
-            // Fails if the chat has ended.
-            let _ = told.blocking_send(Ok(()));
-        }
+        state.rest();
     }
 }
 
@@ -240,14 +236,15 @@ fn print(
             printer.print(text)?;
         }
     }
+    let mut nothing = || printer.print(format!("{NOTHING}\n"));
     // There is room for one: when the second of these is in, all that came before is shown.
-    printer.print(format!("{NOTHING}\n"))?;
-    printer.print(format!("{NOTHING}\n"))?;
+    nothing()?;
+    nothing()?;
     let mut state = desk.state();
     if !state.parked {
         state.told = Some(told);
         drop(state);
-        printer.print(format!("{NOTHING}\n"))?;
+        nothing()?;
     }
     Ok(())
 }
@@ -313,11 +310,9 @@ impl Highlighter for Tab {
     /// Called whenever the prompt is about to be shown.
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
         let mut state = self.desk.state();
-        if let Some(told) = state.told.take() {
-            state.parked = true;
+        if state.told.is_some() {
+            state.rest();
             drop(state);
-            // Fails if the chat has ended.
-            let _ = told.blocking_send(Ok(()));
             loop {
                 thread::park();
             }

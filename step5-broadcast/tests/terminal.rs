@@ -159,7 +159,6 @@ fn a_lost_connection_is_told_with_its_cause() {
     let (status, shown) = leaves(|room| {
         room.bob.press("a draft");
         room.bob.see("> a draft");
-        room.server.process.signal("STOP");
         room.server.process.signal("KILL");
     });
     assert_eq!(status.code(), Some(1));

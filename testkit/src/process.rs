@@ -1,7 +1,7 @@
 use std::{
     io::{PipeWriter, Read, Write},
     net::SocketAddr,
-    process::{Child, ChildStderr, ChildStdin, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -101,13 +101,9 @@ impl Process {
 
     /// The exit code, if the process ends in time. A signal counts as -1.
     pub fn exit_within(&mut self, limit: Duration) -> i32 {
-        let deadline = Instant::now() + limit;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status.code().unwrap_or(-1);
-            }
-            assert!(Instant::now() < deadline, "still running after {limit:?}");
-            thread::sleep(Duration::from_millis(2));
+        match ended_within(&mut self.child, limit) {
+            Some(status) => status.code().unwrap_or(-1),
+            None => panic!("still running after {limit:?}"),
         }
     }
 
@@ -157,6 +153,18 @@ impl Drop for Process {
         if !thread::panicking() {
             assert!(!complaints.contains("panicked"), "a panic:\n{complaints}");
         }
+    }
+}
+
+/// How a child ended, if it did in time.
+pub(crate) fn ended_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let ended = child.try_wait().expect("a child");
+        if ended.is_some() || Instant::now() >= deadline {
+            return ended;
+        }
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -19,7 +19,7 @@ use rustix::{
 
 use vt100::Parser;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, process::ended_within};
 
 const ROWS: u16 = 24;
 
@@ -146,23 +146,15 @@ impl Terminal {
 
     /// How the program ended, if it did in time. Then all that it has shown can be seen.
     pub fn exit_within(&mut self, limit: Duration) -> ExitStatus {
-        let deadline = Instant::now() + limit;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                self.settings = Some(self.settings());
-                self.pts = None;
-                if let Some(keeper) = self.keeper.take() {
-                    keeper.join().expect("no panic");
-                }
-                return status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "still running: {:#?}",
-                self.shown()
-            );
-            thread::sleep(Duration::from_millis(2));
+        let Some(status) = ended_within(&mut self.child, limit) else {
+            panic!("still running: {:#?}", self.shown());
+        };
+        self.settings = Some(self.settings());
+        self.pts = None;
+        if let Some(keeper) = self.keeper.take() {
+            keeper.join().expect("no panic");
         }
+        status
     }
 
     /// How the program ended.
