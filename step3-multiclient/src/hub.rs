@@ -19,7 +19,7 @@ pub const OPERATOR: Id = 0;
 
 /// How many events may wait for the hub before readers have to. Not more: whatever waits here is
 /// said before what somebody says next.
-pub(crate) const EVENTS: usize = 128;
+pub(crate) const EVENTS: usize = 32;
 
 /// How many bytes of lines go to an outbox at once; the last line may exceed it.
 const PARCEL: usize = 16 * 1024;
