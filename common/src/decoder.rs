@@ -2,19 +2,21 @@ use std::{error, fmt, mem};
 
 use crate::MAX_EXCESS;
 
-/// Cuts a stream of bytes into lines, whatever the pieces in which it arrives.
+/// Splits a stream of bytes into lines, in whatever chunks the bytes arrive.
 ///
-/// A line ends at LF or CR LF, neither of which belongs to it. It is decoded once it is complete:
-/// a character that was split over two reads survives, and what is not UTF-8 becomes U+FFFD. Any
-/// chunking of the same bytes gives the same lines.
+/// A line ends at LF or CR LF, neither of which belongs to it. It is decoded when it is complete:
+/// a character that was split over two reads survives, and bytes that are not UTF-8 become U+FFFD.
+/// Any chunking of the same bytes gives the same lines.
 ///
-/// At most one unfinished line of `limit` bytes is kept between two calls.
+/// Between two calls, the decoder keeps at most one unfinished line of `limit` bytes.
 #[derive(Debug)]
 pub struct LineDecoder {
     limit: usize,
-    /// The unfinished line, unless it is too long already.
+    /// Whether to remove what telnet adds to the text.
+    telnet: bool,
+    /// The unfinished line; empty while a line that is too long is skipped.
     partial: Vec<u8>,
-    /// The bytes of the unfinished line so far, kept or not.
+    /// The length of the unfinished line so far, kept or skipped.
     length: usize,
     state: State,
 }
@@ -22,29 +24,30 @@ pub struct LineDecoder {
 #[derive(Debug, PartialEq)]
 enum State {
     Keeping,
-    /// The line is too long, which has been told: its bytes are counted, not kept.
+    /// The line is too long, and the error was returned: its bytes are counted, not kept.
     Skipping,
-    /// The end.
-    Flooded,
+    /// The line never ended: no more lines.
+    Unterminated,
 }
 
-/// Why a line could not be had. The line itself is lost; the lines around it are not.
+/// Why a line was rejected. The line itself is lost; the lines around it are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineError {
-    /// A line exceeded `limit` bytes. What is left of it is skipped: go on with the next.
+    /// A line is longer than `limit` bytes. The decoder skips the rest of it: go on reading.
     TooLong {
-        /// The most bytes that a line may have, its end not counted.
+        /// The maximum length of a line in bytes, without its end.
         limit: usize,
     },
-    /// A line went on for [`MAX_EXCESS`] bytes beyond its limit: close. Nothing comes after this.
-    Flood,
+    /// A line has no end within [`MAX_EXCESS`] bytes beyond its limit: close the connection. The
+    /// decoder returns nothing after this.
+    Unterminated,
 }
 
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { limit } => write!(f, "line too long (at most {limit} bytes)"),
-            Self::Flood => write!(f, "flood without a line end"),
+            Self::Unterminated => write!(f, "line without an end"),
         }
     }
 }
@@ -56,15 +59,26 @@ impl LineDecoder {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
+            telnet: false,
             partial: Vec::new(),
             length: 0,
             state: State::Keeping,
         }
     }
 
-    /// Takes the next bytes and gives the lines that they complete.
+    /// A decoder that also removes what telnet clients add to the text: CR NUL, and the commands
+    /// that begin with IAC (255).
+    pub fn for_telnet(limit: usize) -> Self {
+        Self {
+            telnet: true,
+            ..Self::new(limit)
+        }
+    }
+
+    /// Decodes the next bytes and returns the lines that they complete.
     ///
-    /// Take them all: bytes that the iterator has not reached when it is dropped are lost.
+    /// Lines that the caller has not taken when it drops the iterator are lost; the unfinished
+    /// line at the end of `bytes` is kept in any case.
     pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Lines<'a> {
         Lines {
             decoder: self,
@@ -73,7 +87,7 @@ impl LineDecoder {
         }
     }
 
-    /// Says that no more bytes will come: an unfinished last line is a line, too.
+    /// Returns the unfinished line, if there is any: at EOF it is a line, too.
     pub fn finish(&mut self) -> Lines<'_> {
         Lines {
             decoder: self,
@@ -82,8 +96,8 @@ impl LineDecoder {
         }
     }
 
-    /// Whether the unfinished line, continued by `head`, is beyond the limit for sure: a CR at its
-    /// end may yet turn out to belong to a line end.
+    /// Whether the unfinished line, continued by `head`, is certainly too long. A CR at its end may
+    /// still turn out to be part of the line end, so it does not count.
     fn exceeds(&self, head: &[u8]) -> bool {
         let length = self.partial.len() + head.len();
         let cr = head.last().or(self.partial.last()) == Some(&b'\r');
@@ -97,15 +111,40 @@ impl LineDecoder {
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
+        if self.telnet {
+            remove_telnet(&mut bytes);
+        }
         String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
 
-/// The lines that [`LineDecoder::feed`] or [`LineDecoder::finish`] completes, decoded as they are
-/// taken.
+/// Removes CR NUL, and IAC with what follows it: two bytes after WILL, WONT, DO and DONT (251 to
+/// 254), one byte after the other commands (240 to 250). UTF-8 never contains IAC.
+fn remove_telnet(bytes: &mut Vec<u8>) {
+    const IAC: u8 = 255;
+    if !bytes.iter().any(|byte| matches!(*byte, 0 | IAC)) {
+        return;
+    }
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut rest = &bytes[..];
+    while let [first, tail @ ..] = rest {
+        rest = match rest {
+            [b'\r', 0, tail @ ..]
+            | [IAC, 251..=254, _, tail @ ..]
+            | [IAC, 240..=250, tail @ ..] => tail,
+            _ => {
+                text.push(*first);
+                tail
+            }
+        };
+    }
+    *bytes = text;
+}
+
+/// The lines that [`LineDecoder::feed`] or [`LineDecoder::finish`] completes, decoded on demand.
 #[derive(Debug)]
-#[must_use = "lines are decoded as they are taken"]
+#[must_use = "lines are decoded on demand"]
 pub struct Lines<'a> {
     decoder: &'a mut LineDecoder,
     rest: &'a [u8],
@@ -125,17 +164,17 @@ impl Iterator for Lines<'_> {
             let length = decoder.length + head.len();
             match decoder.state {
                 State::Keeping if decoder.exceeds(head) => {
-                    // `head` stays where it is, for the next call to skip.
+                    // `rest` still begins with `head`, which the next call skips.
                     decoder.state = State::Skipping;
                     decoder.partial = Vec::new();
                     let limit = decoder.limit;
                     return Some(Err(LineError::TooLong { limit }));
                 }
                 State::Skipping if length > decoder.limit + MAX_EXCESS => {
-                    decoder.state = State::Flooded;
-                    return Some(Err(LineError::Flood));
+                    decoder.state = State::Unterminated;
+                    return Some(Err(LineError::Unterminated));
                 }
-                State::Flooded => return None,
+                State::Unterminated => return None,
                 State::Keeping | State::Skipping => {}
             }
             self.rest = tail;
@@ -149,9 +188,15 @@ impl Iterator for Lines<'_> {
             decoder.length = 0;
             match mem::replace(&mut decoder.state, State::Keeping) {
                 State::Keeping => return Some(Ok(decoder.complete(head))),
-                State::Skipping | State::Flooded => {}
+                State::Skipping | State::Unterminated => {}
             }
         }
         None
+    }
+}
+
+impl Drop for Lines<'_> {
+    fn drop(&mut self) {
+        self.for_each(drop);
     }
 }

@@ -1,32 +1,32 @@
-/// What a line that somebody typed asks for. Who receives it parses it; it travels as typed.
+/// The meaning of a typed line. Lines travel as typed; the receiver parses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input<'a> {
     /// `/exit`: leave.
     Exit,
-    /// Blanks and tabs only: ignored.
+    /// Only whitespace: ignored.
     Blank,
-    /// Something to say. A doubled slash at its beginning has become a single one.
+    /// Text for the others. A doubled slash at its beginning is reduced to a single one.
     Text(&'a str),
-    /// A slash in the first column and a name, then blanks and an argument, which may be empty.
+    /// A slash in the first column and a name, then whitespace and an argument, which may be empty.
     Command {
-        /// As typed, without the slash. The names of commands are lower case.
+        /// The name as typed, without the slash. Known commands are lower case.
         name: &'a str,
-        /// Without the blanks around it.
+        /// The argument, without the whitespace around it.
         arg: &'a str,
     },
 }
 
-/// Invisible at the end of a line: a CR is what is left of a line end such as CR CR LF.
-const BLANKS: [char; 3] = [' ', '\t', '\r'];
+/// Whitespace within a line. A CR is left over from a line end such as CR CR LF.
+const WHITESPACE: [char; 3] = [' ', '\t', '\r'];
 
 impl<'a> Input<'a> {
-    /// Reads one line, given without its line end.
+    /// Parses one line, given without its line end.
     ///
-    /// Blanks at the end of a command do not matter, so `/exit ` leaves. Blanks before a slash do:
-    /// ` /exit` is text, and so is `//exit`, which says `/exit`. `/exitx`, `/EXIT` and `/exit now`
-    /// are commands that nobody knows.
+    /// Whitespace at the end of a command does not matter, so `/exit ` leaves. Whitespace before a
+    /// slash does: ` /exit` is text, and so is `//exit`, which says `/exit`. `/exitx`, `/EXIT` and
+    /// `/exit now` are unknown commands.
     pub fn parse(line: &'a str) -> Self {
-        let trimmed = line.trim_end_matches(BLANKS);
+        let trimmed = line.trim_end_matches(WHITESPACE);
         if trimmed.is_empty() {
             return Self::Blank;
         }
@@ -36,8 +36,8 @@ impl<'a> Input<'a> {
             Some(_) if trimmed == "/exit" => Self::Exit,
             Some(_) => {
                 let command = &trimmed[1..];
-                let (name, arg) = command.split_once(BLANKS).unwrap_or((command, ""));
-                let arg = arg.trim_start_matches(BLANKS);
+                let (name, arg) = command.split_once(WHITESPACE).unwrap_or((command, ""));
+                let arg = arg.trim_start_matches(WHITESPACE);
                 Self::Command { name, arg }
             }
         }

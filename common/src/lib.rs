@@ -1,4 +1,4 @@
-//! What the chat says, at every stage: bytes and strings in, values out.
+//! The protocol of the chat, shared by all steps: bytes and strings in, values out (sans-IO).
 //!
 //! Nothing here knows a socket, a thread, a clock or a runtime, so blocking and async steps share
 //! it unchanged. A step needs about five lines of it:
@@ -16,22 +16,26 @@
 //! }
 //! ```
 
+mod address;
+mod console;
 mod decoder;
 mod input;
 mod line;
 
+pub use address::{AddressError, check_address};
+pub use console::lines;
 pub use decoder::{LineDecoder, LineError, Lines};
 pub use input::Input;
 pub use line::{Line, sanitize};
 
-/// The longest line that people may type, in bytes, its line end not counted.
+/// The maximum length of a typed line in bytes, without its end.
 pub const MAX_TEXT: usize = 4096;
 
-/// The longest line that a console accepts from a server, in bytes, its line end not counted.
+/// The maximum length of a line from a server in bytes, without its end.
 ///
-/// It has room for [`MAX_TEXT`] bytes that all grow threefold when they are sanitised, and for the
+/// This is room for [`MAX_TEXT`] bytes that all grow threefold when they are sanitized, and for the
 /// name before them.
 pub const MAX_LINE: usize = 16 * 1024;
 
-/// How many bytes beyond its limit a line may go on without an end before it is a flood.
+/// How many bytes beyond its limit a line may have before it counts as unterminated.
 pub const MAX_EXCESS: usize = 64 * 1024;

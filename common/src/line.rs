@@ -1,35 +1,38 @@
 use std::{borrow::Cow, fmt};
 
-/// A line as participants read it. `Display` renders it sanitised and without a line end.
+/// A line as a server sends it. `Display` renders it sanitized and without a line end.
 ///
-/// Its first characters tell its kind: `* ` a notice, `! ` an error, `** ` an action, a name and
-/// ` (private): ` or `: ` the rest. This holds as long as a name begins with a letter and holds
-/// letters, digits, `_` and `-` only, which whoever hands out names sees to; texts are free.
+/// Its first characters tell its kind: `* ` a notice, `! ` an error, `** ` an action; a name
+/// followed by ` (private): ` a private message, a name followed by `: ` something said.
+///
+/// No text can imitate another kind or another author, because a name begins with a letter and
+/// contains only letters, digits, `_` and `-`. The code that assigns names guarantees this; the
+/// text may contain anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Line<'a> {
     /// `NAME: TEXT`
     Said {
-        /// Who says it.
+        /// The author.
         name: &'a str,
-        /// What was typed.
+        /// The text as typed.
         text: &'a str,
     },
-    /// `* TEXT`: from the chat itself.
+    /// `* TEXT`: from the server.
     Notice(&'a str),
-    /// `! REASON`: from the chat itself, to one participant alone.
+    /// `! REASON`: from the server, to one client alone.
     Error(&'a str),
     /// `** NAME TEXT`
     Action {
-        /// Who does it.
+        /// The author.
         name: &'a str,
-        /// What was typed.
+        /// The text as typed.
         text: &'a str,
     },
-    /// `NAME (private): TEXT`, to the one addressed.
+    /// `NAME (private): TEXT`, to the addressee alone.
     Private {
-        /// Who says it.
+        /// The author.
         name: &'a str,
-        /// What was typed.
+        /// The text as typed.
         text: &'a str,
     },
 }
@@ -50,13 +53,13 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// Replaces whatever could control a terminal or the order of its text by U+FFFD.
+/// Replaces every character that could control a terminal, or the order of its text, by U+FFFD.
 ///
-/// That is every C0 and C1 control but TAB, DEL, the line and paragraph separators and the Unicode
-/// bidi controls. A byte grows to three at most. What is clean is not copied.
+/// These are the C0 and C1 controls except TAB, DEL, the line and paragraph separators and the
+/// Unicode bidi controls. A byte grows to three bytes at most. Clean text is not copied.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
-    // Without a way out of each chunk, several bytes are compared at once.
+    // Without an early exit from a chunk, the compiler compares several bytes at once.
     let all_plain = |chunk: &[u8]| chunk.iter().fold(true, |all, byte| all & plain(byte));
     if text.as_bytes().chunks(32).all(all_plain) || !text.contains(is_control) {
         return Cow::Borrowed(text);

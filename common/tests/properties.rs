@@ -32,7 +32,7 @@ fn decode_whole(limit: usize, bytes: &[u8]) -> Decoded {
         }
         decoded.push(Err(LineError::TooLong { limit }));
         if line.len() > limit + MAX_EXCESS {
-            decoded.push(Err(LineError::Flood));
+            decoded.push(Err(LineError::Unterminated));
             break;
         }
     }
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn chunks_do_not_matter_to_a_flood(
+    fn chunks_do_not_matter_to_an_unterminated_line(
         length in MAX_EXCESS - 2..MAX_EXCESS + LIMIT + 4,
         cr in any::<bool>(),
         lf in any::<bool>(),
@@ -190,4 +190,17 @@ fn a_line_of_exactly_the_limit_is_whole_before_either_line_end() {
             "chunks of {size}"
         );
     }
+}
+
+#[test]
+fn telnet_commands_are_removed() {
+    let mut decoder = LineDecoder::for_telnet(40);
+    let bytes =
+        b"\r\0\xff\xfb\x1f\xff\xfd\x03hello\r\n\xff\xf1a\xffb\xc3\xa9\r\0\n\xff\nx\xff\xfb\n";
+    let lines: Vec<_> = decoder.feed(bytes).map(Result::unwrap).collect();
+    // A byte 255 that begins no command is no UTF-8 either.
+    assert_eq!(
+        lines,
+        ["hello", "a\u{fffd}b\u{e9}", "\u{fffd}", "x\u{fffd}\u{fffd}"]
+    );
 }

@@ -2,12 +2,11 @@
 
 use std::{
     io::{self, Read, Write},
-    iter,
     sync::mpsc::{self, Receiver, SyncSender},
     thread,
 };
 
-use common::{Input, LineDecoder, LineError, MAX_TEXT, sanitize};
+use common::{Input, LineError, lines, sanitize};
 
 use crate::log;
 
@@ -58,7 +57,7 @@ fn write(console: impl Read, outbound: SyncSender<String>) -> Result<(), LineErr
                 }
             },
             Err(error @ LineError::TooLong { .. }) => log(error),
-            Err(error @ LineError::Flood) => return Err(error),
+            Err(error @ LineError::Unterminated) => return Err(error),
         }
     }
     Ok(())
@@ -71,22 +70,4 @@ fn read(inbound: Receiver<String>, mut screen: impl Write) -> io::Result<()> {
         screen.flush()?;
     }
     Ok(())
-}
-
-/// The lines that `console` gives. Each waits for as long as nobody types.
-///
-/// They end at the end of input; a console that cannot be read has ended, too.
-pub fn lines(mut console: impl Read) -> impl Iterator<Item = Result<String, LineError>> {
-    let mut decoder = LineDecoder::new(MAX_TEXT);
-    let mut open = true;
-    let mut buf = [0; 4096];
-    let more = iter::from_fn(move || match open.then(|| console.read(&mut buf))? {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(Vec::new()),
-        Ok(0) | Err(_) => {
-            open = false;
-            Some(decoder.finish().collect())
-        }
-        Ok(n) => Some(decoder.feed(&buf[..n]).collect()),
-    });
-    more.flatten()
 }

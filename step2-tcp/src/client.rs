@@ -3,7 +3,6 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    iter,
     net::{Shutdown, TcpStream},
     sync::mpsc::{self, Receiver, Sender},
     thread,
@@ -73,7 +72,7 @@ fn write(
                 }
             }
             Err(error @ LineError::TooLong { .. }) => log(error),
-            Err(error @ LineError::Flood) => {
+            Err(error @ LineError::Unterminated) => {
                 left = Some(Err(io::Error::other(error)));
                 break;
             }
@@ -147,25 +146,8 @@ fn show(lines: impl Iterator<Item = Result<String, LineError>>) -> io::Result<(S
                 }
             },
             Err(error @ LineError::TooLong { .. }) => log(error),
-            Err(error @ LineError::Flood) => return Err(io::Error::other(error)),
+            Err(error @ LineError::Unterminated) => return Err(io::Error::other(error)),
         }
     }
     Ok((shown, false))
-}
-/// The lines that `console` gives. Each waits for as long as nobody types.
-///
-/// They end at the end of input; a console that cannot be read has ended, too.
-pub fn lines(mut console: impl Read) -> impl Iterator<Item = Result<String, LineError>> {
-    let mut decoder = LineDecoder::new(MAX_TEXT);
-    let mut open = true;
-    let mut buf = [0; 4096];
-    let more = iter::from_fn(move || match open.then(|| console.read(&mut buf))? {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(Vec::new()),
-        Ok(0) | Err(_) => {
-            open = false;
-            Some(decoder.finish().collect())
-        }
-        Ok(n) => Some(decoder.feed(&buf[..n]).collect()),
-    });
-    more.flatten()
 }

@@ -8,9 +8,12 @@ use std::{
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use common::{check_address, lines};
 use step2_tcp::{client, log, server};
 
-const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
+
+Examples:
   step2-tcp server            in one terminal
   step2-tcp client            in another; or: nc 127.0.0.1 8080
   step2-tcp server [::1]:9000
@@ -53,16 +56,19 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Server { addr } => {
-            let listener =
-                TcpListener::bind(&addr).with_context(|| format!("cannot listen on {addr}"))?;
+            let listener = check_address(&addr)
+                .map_err(io::Error::from)
+                .and_then(TcpListener::bind)
+                .with_context(|| format!("cannot listen on {addr}"))?;
             log(format_args!("listening on {}", listener.local_addr()?));
             server::run(listener, io::stdin(), io::stdout()).context("the conversation broke")
         }
         Command::Client { addr } => {
-            let stream =
-                TcpStream::connect(&addr).with_context(|| format!("cannot connect to {addr}"))?;
-            client::run(stream, client::lines(io::stdin()), io::stdout())
-                .context("the conversation broke")
+            let stream = check_address(&addr)
+                .map_err(io::Error::from)
+                .and_then(TcpStream::connect)
+                .with_context(|| format!("cannot connect to {addr}"))?;
+            client::run(stream, lines(io::stdin()), io::stdout()).context("the conversation broke")
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use common::{Input, LineError};
+use common::{Input, LineError, lines};
 
 use crate::client::{self, POLL};
 
@@ -32,7 +32,7 @@ pub fn run(
     let (lines, typed) = mpsc::sync_channel(0);
     thread::Builder::new()
         .name("console".into())
-        .spawn(move || client::lines(console).try_for_each(|line| lines.send(line)))?;
+        .spawn(move || lines(console).try_for_each(|line| lines.send(line)))?;
     let mut kept = Vec::new();
     match accept(listener, &typed, &mut kept)? {
         Some(stream) => client::run(stream, kept.into_iter().chain(typed), screen),
