@@ -4,13 +4,17 @@ use std::{io, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use common::check_address;
 use step4_tokio::{
-    client::{self, Console},
-    log, server,
+    client,
+    console::{Console, status},
+    server, signals,
 };
 use tokio::net::TcpStream;
 
-const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
+
+Examples:
   step4-tokio server            in one terminal
   step4-tokio client            in others; or: nc 127.0.0.1 8080
   step4-tokio server [::1]:9000 --max-clients 20
@@ -28,28 +32,29 @@ struct Cli {
 enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
-        /// Where to listen; port 0 takes any free one
+        /// The address to listen on; port 0 takes any free one
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
-        /// How many may be here at once
+        /// The maximum number of connections
         #[arg(long, default_value_t = 10_000)]
         max_clients: usize,
     },
-    /// Chat on a server
+    /// Connect to a server
     Client {
-        /// Where the server listens
+        /// The address of the server
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
     },
 }
 
-// One thread is enough for thousands who wait, and cheaper than handing tasks from one to another.
+// One thread is enough for thousands of tasks that wait, and cheaper than moving tasks between
+// threads. `tokio::spawn` still asks for `Send`: it does not know how many threads there are.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(format_args!("error: {error:#}"));
+            status(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -58,20 +63,21 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Server { addr, max_clients } => {
-            let shutdown = server::on_signal().context("cannot handle signals")?;
+            signals::ignore_stops_in_background();
+            let shutdown = signals::on_signal().context("cannot handle signals")?;
             let listener = server::bind(&addr)
                 .await
                 .with_context(|| format!("cannot listen on {addr}"))?;
             let console = Console::open(io::stdin(), io::stdout())?;
-            log(format_args!("listening on {}", listener.local_addr()?));
+            status(format_args!("listening on {}", listener.local_addr()?));
             server::run(listener, console, shutdown, max_clients)
                 .await
                 .context("the server failed")
         }
         Command::Client { addr } => {
-            let stream = TcpStream::connect(&addr)
-                .await
-                .with_context(|| format!("cannot connect to {addr}"))?;
+            let context = || format!("cannot connect to {addr}");
+            let addr = check_address(&addr).with_context(context)?;
+            let stream = TcpStream::connect(addr).await.with_context(context)?;
             let console = Console::open(io::stdin(), io::stdout())?;
             client::run(stream, console).await.context("the chat ended")
         }

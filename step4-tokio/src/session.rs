@@ -3,11 +3,11 @@
 
 use std::{
     io::{self, ErrorKind},
-    sync::Arc,
     time::Duration,
 };
 
 use common::{Line, LineDecoder, LineError, MAX_TEXT};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -16,70 +16,71 @@ use tokio::{
     },
     sync::mpsc::{Receiver, Sender, channel},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
-use crate::hub::{Event, Id, Peer};
+use crate::hub::{Batch, Event, Id};
 
-/// How many lines, or batches of lines, may wait for a client before the hub has to.
+/// The capacity of an outbox in batches. When it is full, the hub waits.
 const OUTBOX: usize = 256;
 
-/// How many bytes go to a socket at once; the last line may exceed it.
-pub(crate) const BATCH: usize = 64 * 1024;
+/// How many bytes the writer coalesces into one write; the last batch may exceed it.
+const WRITE: usize = 64 * 1024;
 
-/// How long a socket may take over one batch before its client is too slow to stay.
-pub const STUCK: Duration = Duration::from_millis(250);
+/// How long a socket may take to accept one write before its client is evicted.
+///
+/// Longer than a retransmission timeout of TCP (200 ms and more): a lost packet evicts nobody.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How long a client may take over its last lines, and then over closing its side.
+/// How long a client may take to accept its last lines, and then to close its side.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Reports that a client left, when it is dropped: a task that panics drops it, too.
-struct Leaving {
+/// How long the writer waits between two attempts to write the last lines.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// A drop guard that reports that a client left, also if the task panics.
+struct LeaveGuard {
     id: Id,
     events: Sender<Event>,
 }
 
-impl Drop for Leaving {
+impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
-        // A drop cannot await, so a task does. It fails if the server has ended.
+        // A drop cannot await, so a task sends. It fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
 }
 
-/// Serves one client until it has left and its connection is closed. This task is its writer.
-pub(crate) async fn run(id: Id, stream: TcpStream, seat: Arc<()>, events: Sender<Event>) {
-    // Fails for a client that is gone, which its reader learns.
+/// Serves one client until it has left and its socket is closed. This task is its writer.
+pub(crate) async fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
+    // Send small writes at once, instead of waiting for the client to acknowledge the last one. An
+    // error means that the client is gone, which the reader notices.
     let _ = stream.set_nodelay(true);
     let (input, mut output) = stream.into_split();
-    let (outbox, lines) = channel(OUTBOX);
-    if events
-        .send(Event::Joined(id, Peer { seat, outbox }))
-        .await
-        .is_err()
-    {
+    let (sender, outbox) = channel(OUTBOX);
+    if events.send(Event::Joined(id, sender)).await.is_err() {
         return;
     }
-    let leaving = Leaving { id, events };
+    let guard = LeaveGuard {
+        id,
+        events: events.clone(),
+    };
     let mut reader = JoinSet::new();
-    reader.spawn({
-        let leaving = Leaving {
-            id,
-            events: leaving.events.clone(),
-        };
-        read(input, leaving)
-    });
-    // A connection that breaks is how clients vanish: `Left` says all that there is to say.
-    let _ = write(&mut output, lines, leaving).await;
-    // Closing with input unread would reset the connection and destroy the last lines.
+    reader.spawn(read(input, LeaveGuard { id, events }));
+    // An error here is a lost connection: the drop guards report it.
+    let _ = write(&mut output, guard, outbox).await;
+    // Closing a socket with unread input resets the connection, which destroys the last lines. So
+    // the reader goes on until the client closes its side.
     let _ = output.shutdown().await;
     let _ = timeout(LINGER, reader.join_next()).await;
-    // A reader that still waits is aborted with its set. A dropped handle would detach it.
+    // A dropped `JoinHandle` would detach the reader; a `JoinSet` aborts it.
+    reader.shutdown().await;
 }
 
-/// Socket to hub, until the end of input. Then it drops `leaving`.
-async fn read(mut stream: OwnedReadHalf, leaving: Leaving) -> io::Result<()> {
-    let mut decoder = LineDecoder::new(MAX_TEXT);
+/// Socket to hub, until EOF.
+async fn read(mut stream: OwnedReadHalf, guard: LeaveGuard) -> io::Result<()> {
+    let mut decoder = LineDecoder::for_telnet(MAX_TEXT);
     let mut buf = [0; 4096];
     loop {
         let n = stream.read(&mut buf).await?;
@@ -87,58 +88,73 @@ async fn read(mut stream: OwnedReadHalf, leaving: Leaving) -> io::Result<()> {
             0 => decoder.finish().collect(),
             n => decoder.feed(&buf[..n]).collect(),
         };
-        let flood = lines.last() == Some(&Err(LineError::Flood));
-        let heard = leaving.events.send(Event::Heard(leaving.id, lines)).await;
-        if n == 0 || flood || heard.is_err() {
+        let unterminated = lines.last() == Some(&Err(LineError::Unterminated));
+        let open = lines.is_empty() || {
+            let received = Event::Received(guard.id, lines);
+            guard.events.send(received).await.is_ok()
+        };
+        if n == 0 || unterminated || !open {
             return Ok(());
         }
     }
 }
 
-/// Outbox to socket, until the hub drops the outbox; then the farewell.
+/// Outbox to socket, until the hub drops the outbox; then the goodbye.
 ///
-/// A client that does not take a batch within [`STUCK`] is evicted. Dropping `lines` then tells the
-/// hub, which may be waiting in a send; dropping `leaving` tells it in any case.
+/// At [`WRITE_DEADLINE`] the writer evicts its client. The drop order prevents a deadlock: the hub
+/// may be waiting for room in this outbox, and it takes no event before that wait ends. So the
+/// outbox is dropped first, and only then the guard, whose `Left` may have to wait for room in the
+/// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
 async fn write(
     stream: &mut OwnedWriteHalf,
-    mut lines: Receiver<Arc<str>>,
-    leaving: Leaving,
+    guard: LeaveGuard,
+    mut outbox: Receiver<Batch>,
 ) -> io::Result<()> {
-    while let Some(line) = lines.recv().await {
-        let batch = gather(line, &mut lines);
-        let mut rest = &batch[..];
-        let written = write_all_within(stream, &mut rest, STUCK).await;
+    while let Some(batch) = outbox.recv().await {
+        let bytes = coalesce(batch, &mut outbox);
+        let mut rest = &bytes[..];
+        let written = write_all_within(stream, &mut rest, WRITE_DEADLINE).await;
         if let Err(error) = written {
-            drop(lines);
-            drop(leaving);
+            drop(outbox);
+            drop(guard);
             return match error.kind() {
-                ErrorKind::TimedOut => evict(stream, &batch, rest.len()).await,
+                ErrorKind::TimedOut => evict(stream, &bytes, rest.len()).await,
                 _ => Err(error),
             };
         }
     }
     let goodbye = format!("{}\n", Line::Notice("goodbye"));
-    write_all_within(stream, &mut goodbye.as_bytes(), STUCK).await
+    write_all_within(stream, &mut goodbye.as_bytes(), LINGER).await
 }
 
-/// Finishes the line that was cut and says why there are no more, if the socket takes it.
-async fn evict(stream: &mut OwnedWriteHalf, batch: &[u8], rest: usize) -> io::Result<()> {
-    let (taken, rest) = batch.split_at(batch.len() - rest);
+/// Completes the line that was cut off and sends the reason, if the socket accepts it.
+///
+/// The system reports a full socket as writable when a third of its buffer is free. The last lines
+/// need less, so this tries again and again instead of waiting for the report.
+async fn evict(stream: &mut OwnedWriteHalf, bytes: &[u8], rest: usize) -> io::Result<()> {
+    let (written, rest) = bytes.split_at(bytes.len() - rest);
     let mut last = Vec::new();
-    if taken.last().is_some_and(|&byte| byte != b'\n') {
-        last.extend(
-            rest.split_inclusive(|&byte| byte == b'\n')
-                .next()
-                .unwrap_or_default(),
-        );
+    if written.last().is_some_and(|byte| *byte != b'\n') {
+        let line = rest.split_inclusive(|byte| *byte == b'\n').next();
+        last.extend(line.unwrap_or_default());
     }
     last.extend(format!("{}\n", Line::Error("too slow")).as_bytes());
-    write_all_within(stream, &mut &last[..], LINGER).await
+    let deadline = Instant::now() + LINGER;
+    let mut rest = &last[..];
+    while !rest.is_empty() {
+        match SockRef::from(stream.as_ref()).send(rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(_) if Instant::now() < deadline => sleep(RETRY).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
-/// Writes all of `rest` within `limit`, or fails with `TimedOut`; then `rest` is what was not taken.
+/// Writes all of `rest` within `limit`, or fails with `TimedOut`; `rest` is then what remains.
 ///
-/// `write_all` would lose the position when the time is over; `write_all_buf` keeps it in `rest`.
+/// A cancelled `write_all` would lose the position; `write_all_buf` keeps it in `rest`.
 async fn write_all_within(
     stream: &mut OwnedWriteHalf,
     rest: &mut &[u8],
@@ -147,17 +163,17 @@ async fn write_all_within(
     timeout(limit, stream.write_all_buf(rest)).await?
 }
 
-/// The bytes of `line` and of what is queued behind it, up to [`BATCH`].
-pub(crate) fn gather(line: Arc<str>, lines: &mut Receiver<Arc<str>>) -> Vec<u8> {
-    // What is queued is about as long, line by line.
-    let mut batch = Vec::with_capacity((line.len() * (1 + lines.len())).min(2 * BATCH));
-    batch.extend_from_slice(line.as_bytes());
-    while batch.len() < BATCH
-        && let Ok(line) = lines.try_recv()
+/// Joins the batches that are queued, up to [`WRITE`] bytes, into one.
+fn coalesce(batch: Batch, outbox: &mut Receiver<Batch>) -> Vec<u8> {
+    // A guess that saves reallocation: queued batches are about equally long.
+    let mut bytes = Vec::with_capacity((batch.len() * (1 + outbox.len())).min(2 * WRITE));
+    bytes.extend_from_slice(batch.as_bytes());
+    while bytes.len() < WRITE
+        && let Ok(batch) = outbox.try_recv()
     {
-        batch.extend_from_slice(line.as_bytes());
+        bytes.extend_from_slice(batch.as_bytes());
     }
-    batch
+    bytes
 }
 
 #[cfg(test)]
@@ -167,9 +183,9 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_panics_reports_that_its_client_left() {
         let (events, mut inbox) = channel(1);
-        let leaving = Leaving { id: 7, events };
+        let guard = LeaveGuard { id: 7, events };
         let died = tokio::spawn(async move {
-            let _leaving = leaving;
+            let _guard = guard;
             panic!("on purpose");
         });
         assert!(matches!(inbox.recv().await, Some(Event::Left(7))));
