@@ -1,69 +1,93 @@
-//! What a room says at once: rendered once, read by everyone.
+//! What travels to clients: the lines of a room, shared by everybody, or text for one client.
 
-use std::{fmt::Display, io::Write, ops::Range, sync::Arc};
+use std::{fmt::Display, io::Write, iter, ops::Range, sync::Arc};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::hub::Id;
 
-/// The author of lines that are nobody's own.
-pub(crate) const NOBODY: Id = Id::MAX;
+/// The right to have the lines of one read in flight. Everything that these lines cause holds a
+/// clone; the permit returns to its semaphore when the last recipient has dropped it.
+pub type Permit = Arc<OwnedSemaphorePermit>;
 
-/// Consecutive lines of a room. Once published, it is dropped when the last session has passed it
-/// on, which gives back the place that it took.
+/// An item of an outbox. The order of the outbox is the order in which its client reads.
 #[derive(Debug)]
-pub(crate) struct Batch {
-    first: u64,
-    end: u64,
-    bytes: Vec<u8>,
-    segments: Vec<Segment>,
-    _place: Option<Arc<OwnedSemaphorePermit>>,
+pub enum Outgoing {
+    /// What a room said. All its members share it.
+    Batch(Arc<Batch>),
+    /// Lines for this client alone. Boxed, because a channel allocates slots in advance.
+    Text(Box<Text>),
 }
 
-/// Consecutive lines of one author: where they end, in bytes and in lines.
+/// Lines for one client, which it receives even if it lags.
 #[derive(Debug)]
-struct Segment {
-    author: Id,
-    bytes_end: usize,
-    end: u64,
+pub struct Text {
+    /// The rendered lines. The first may be the rest of a line that was partly written.
+    pub lines: Vec<u8>,
+    /// What bounds the memory for it. None for the greeting.
+    pub permit: Option<Permit>,
+}
+
+/// Consecutive lines of a room, rendered once.
+#[derive(Debug)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    runs: Vec<Run>,
+    permits: Vec<Permit>,
+    done: Arc<Notify>,
+}
+
+/// Consecutive lines that are hidden from the same members.
+#[derive(Debug)]
+struct Run {
+    /// Sorted: the author of the lines, or the members whose join they announce.
+    hidden_from: Vec<Id>,
+    lines: u64,
+    /// The end of the run in `bytes`.
+    end: usize,
+}
+
+impl Run {
+    fn is_for(&self, id: Id) -> bool {
+        self.hidden_from.binary_search(&id).is_err()
+    }
 }
 
 impl Batch {
-    /// No lines yet; the first will have this number.
-    pub(crate) fn new(first: u64) -> Self {
+    /// An empty batch, which notifies `done` when its last recipient drops it.
+    pub(crate) fn new(done: Arc<Notify>) -> Self {
         Self {
-            first,
-            end: first,
             bytes: Vec::new(),
-            segments: Vec::new(),
-            _place: None,
+            runs: Vec::new(),
+            permits: Vec::new(),
+            done,
         }
     }
 
-    /// Adds a line of `author`, who will not read it.
-    pub(crate) fn push(&mut self, author: Id, line: impl Display) {
-        // A Vec takes every byte.
+    /// Appends a line that the members in `hidden_from`, which is sorted, do not receive.
+    pub(crate) fn push(&mut self, hidden_from: &[Id], line: impl Display) {
+        // A Vec accepts every byte.
         let _ = writeln!(self.bytes, "{line}");
-        self.end += 1;
-        let segment = Segment {
-            author,
-            bytes_end: self.bytes.len(),
-            end: self.end,
-        };
-        match self.segments.last_mut() {
-            Some(last) if last.author == author => *last = segment,
-            _ => self.segments.push(segment),
+        let end = self.bytes.len();
+        match self.runs.last_mut() {
+            Some(run) if run.hidden_from == hidden_from => {
+                run.lines += 1;
+                run.end = end;
+            }
+            _ => self.runs.push(Run {
+                hidden_from: hidden_from.into(),
+                lines: 1,
+                end,
+            }),
         }
     }
 
-    /// Takes a place until everybody has passed it on.
-    pub(crate) fn hold(&mut self, place: Option<Arc<OwnedSemaphorePermit>>) {
-        self._place = place;
-    }
-
-    /// The number of the line behind the last.
-    pub(crate) fn end(&self) -> u64 {
-        self.end
+    /// Holds the permit of the read that caused a line.
+    pub(crate) fn hold(&mut self, permit: &Permit) {
+        let held = |last: &Permit| Arc::ptr_eq(last, permit);
+        if !self.permits.last().is_some_and(held) {
+            self.permits.push(permit.clone());
+        }
     }
 
     /// The rendered lines.
@@ -71,53 +95,57 @@ impl Batch {
         &self.bytes
     }
 
-    /// Where the lines from `from` to `to` are that `id` reads: all but its own.
-    pub(crate) fn parts(&self, id: Id, from: u64, to: u64) -> impl Iterator<Item = Range<usize>> {
-        let mut at = self.offset(from);
-        let end = self.offset(to);
-        let segments = self.segments.iter().filter_map(move |segment| {
-            let part = at..segment.bytes_end.min(end);
-            at = at.max(part.end);
-            (!part.is_empty()).then_some((segment.author == id, part))
+    /// The bytes behind `from` that `id` receives, as ranges; adjacent runs are one range.
+    pub(crate) fn visible(&self, id: Id, from: usize) -> impl Iterator<Item = Range<usize>> {
+        let mut start = 0;
+        let ranges = self.runs.iter().filter_map(move |run| {
+            let range = start.max(from)..run.end;
+            start = run.end;
+            (run.is_for(id) && !range.is_empty()).then_some(range)
         });
-        let mut segments = segments.peekable();
-        std::iter::from_fn(move || {
-            let (_, mut part) = segments.find(|(own, _)| !own)?;
-            while let Some((_, next)) = segments.next_if(|(own, _)| !own) {
-                part.end = next.end;
+        let mut ranges = ranges.peekable();
+        iter::from_fn(move || {
+            let mut range = ranges.next()?;
+            while let Some(next) = ranges.next_if(|next| next.start == range.end) {
+                range.end = next.end;
             }
-            Some(part)
+            Some(range)
         })
     }
 
-    /// How many of the lines from `from` to `to` are `id`'s own.
-    pub(crate) fn own(&self, id: Id, from: u64, to: u64) -> u64 {
-        let mut first = self.first;
-        let own = self.segments.iter().map(|segment| {
-            let lines = segment.end.min(to).saturating_sub(first.max(from));
-            first = segment.end;
-            if segment.author == id { lines } else { 0 }
+    /// How many of the lines behind `from`, where a line begins, `id` receives.
+    pub(crate) fn lines_behind(&self, id: Id, from: usize) -> u64 {
+        let mut start = 0;
+        let lines = self.runs.iter().map(|run| {
+            let range = start.max(from)..run.end;
+            let whole = range.start == start;
+            start = run.end;
+            match run.is_for(id) && !range.is_empty() {
+                true if whole => run.lines,
+                true => count_lines(&self.bytes[range]),
+                false => 0,
+            }
         });
-        own.sum()
+        lines.sum()
     }
 
-    /// The number of the line that begins at the byte `at`.
-    pub(crate) fn line_at(&self, at: usize) -> u64 {
-        let before = self.bytes[..at].iter().filter(|byte| **byte == b'\n');
-        self.first + before.count() as u64
+    /// Where the line ends that contains the byte before `at`; `at` itself at the end of a line.
+    pub(crate) fn line_end(&self, at: usize) -> usize {
+        if at == 0 || self.bytes[at - 1] == b'\n' {
+            return at;
+        }
+        let rest = self.bytes[at..].iter().position(|byte| *byte == b'\n');
+        rest.map_or(self.bytes.len(), |n| at + n + 1)
     }
+}
 
-    /// Where the line with this number begins, or the end.
-    fn offset(&self, line: u64) -> usize {
-        if line <= self.first {
-            return 0;
-        }
-        if line >= self.end {
-            return self.bytes.len();
-        }
-        let mut lines = self.bytes.split_inclusive(|byte| *byte == b'\n');
-        let before = lines.by_ref().take((line - self.first) as usize);
-        before.map(<[u8]>::len).sum()
+fn count_lines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.done.notify_one();
     }
 }
 
@@ -126,36 +154,34 @@ mod tests {
     use super::*;
 
     fn batch() -> Batch {
-        let mut batch = Batch::new(10);
-        for (author, line) in [(1, "a"), (1, "b"), (2, "c"), (3, "d"), (1, "e")] {
-            batch.push(author, line);
+        let mut batch = Batch::new(Arc::default());
+        for (author, line) in [(1, "a"), (1, "bb"), (2, "c"), (3, "d"), (1, "e")] {
+            batch.push(&[author], line);
         }
         batch
     }
 
-    fn read(id: Id, from: u64, to: u64) -> Vec<String> {
+    fn received(id: Id, from: usize) -> Vec<String> {
         let batch = batch();
-        let parts = batch.parts(id, from, to);
-        let text = |part: Range<usize>| String::from_utf8(batch.bytes()[part].to_vec()).unwrap();
-        parts.map(text).collect()
+        let text = |range: Range<usize>| String::from_utf8(batch.bytes()[range].into()).unwrap();
+        batch.visible(id, from).map(text).collect()
     }
 
     #[test]
-    fn parts_leave_own_lines_out() {
-        assert_eq!(read(9, 10, 15), ["a\nb\nc\nd\ne\n"]);
-        assert_eq!(read(1, 10, 15), ["c\nd\n"]);
-        assert_eq!(read(2, 10, 15), ["a\nb\n", "d\ne\n"]);
-        assert_eq!(read(2, 11, 14), ["b\n", "d\n"]);
-        assert_eq!(read(1, 10, 12), [""; 0]);
-        assert_eq!(read(9, 15, 15), [""; 0]);
+    fn a_client_does_not_receive_its_own_lines() {
+        assert_eq!(received(9, 0), ["a\nbb\nc\nd\ne\n"]);
+        assert_eq!(received(1, 0), ["c\nd\n"]);
+        assert_eq!(received(2, 0), ["a\nbb\n", "d\ne\n"]);
+        assert_eq!(received(2, 3), ["b\n", "d\ne\n"]);
+        assert_eq!(received(2, 11), [""; 0]);
     }
 
     #[test]
-    fn own_lines_are_counted() {
+    fn lines_are_counted_from_any_line() {
         let batch = batch();
-        assert_eq!(batch.own(1, 10, 15), 3);
-        assert_eq!(batch.own(1, 11, 14), 1);
-        assert_eq!(batch.own(9, 10, 15), 0);
-        assert_eq!(batch.line_at(4), 12);
+        let counts = |id| [0, 2, 5, 7, 11].map(|from| batch.lines_behind(id, from));
+        assert_eq!(counts(9), [5, 4, 3, 2, 0]);
+        assert_eq!(counts(1), [2, 2, 2, 1, 0]);
+        assert_eq!([0, 2, 3, 5].map(|at| batch.line_end(at)), [0, 2, 5, 5]);
     }
 }

@@ -1,57 +1,44 @@
-//! Step 5: the full room: names, rooms, history, on a broadcast ring.
+//! Step 5: the full room: names, rooms, history, and a way to deliver that scales.
 //!
 //! ```text
-//! acceptor ── starts a session for each connection
+//! accept loop ── starts a session for each connection
 //!
-//! client-1 ─┐           ┌─ ring of each room ─ all who are in it
-//! client-2 ─┼─ events ─ hub
-//! console ──┘           └─ mailbox ─ client-1, client-2, screen
+//! client-1 ─┐                 ┌─ outbox ─ client-1
+//! client-2 ─┼─ events ─ hub ──┼─ outbox ─ client-2
+//! operator ─┘                 └─ outbox ─ operator
 //! ```
 //!
-//! A session is one task that does whatever its socket is ready for. The hub is the only task that
-//! knows names and rooms: nobody shares them, so nobody locks them. What a room says is rendered
-//! once, and everyone writes the same bytes.
+//! As in step 4, the hub is an actor that owns everything, and each client has one outbox, whose
+//! order is the order in which the client reads. Three things are new:
 //!
-//! - *Places.* The hub takes one of two places before it collects events. What it publishes carries
-//!   the place along, and gives it back when the last session has passed it on. So an idle room
-//!   speaks at once, a busy one in larger batches, and nobody is ever too far behind.
-//! - *Credit.* A session whose socket refuses bytes holds the others up. It has
-//!   [`session::CREDIT`] for that, regained slowly; then it lets the room go, and when its socket
-//!   takes bytes again it tells how many lines were missed.
-//! - *One order.* The lines of a room are numbered, and every mail says behind which line it is to
-//!   be read. So everyone in a room reads the same lines in the same order, and who leaves, enters
-//!   or comes back does so between two lines.
+//! - *Render once, share with everybody.* What a room says becomes one [`batch`], and every member's
+//!   outbox gets the same `Arc`. Its writer skips the client's own lines.
+//! - *Permits travel with the data.* A reader needs one of its client's permits before it reads. The
+//!   permit goes along with the lines and returns when the last recipient has written them. So
+//!   memory is bounded per client, and a talker is slowed down to the pace of its own room. A room
+//!   has one batch in flight: while its members write, the next batch grows. The hub waits for
+//!   events only, never for a client, so a slow room does not delay another one.
+//! - *Slow consumers lag, exactly.* A client whose stall budget is spent is not disconnected: its
+//!   [`writer`] drops what the room says, counts it, and tells the client how many lines it missed.
+//!
+//! Read [`hub`] first, then `session`, `reader`, [`writer`] and [`batch`], then [`server`] and
+//! [`client`]. `rooms`, `room`, `commands` and `name` are what the chat can do. The rest is
+//! hardening: `accept`, [`console`], `operator`, [`signals`], [`token_bucket`].
 
-use std::{
-    fmt::Display,
-    io::{self, Write},
-};
-
-mod batch;
+mod accept;
+pub mod batch;
 pub mod client;
 mod commands;
-#[cfg(unix)]
-mod desk;
-pub mod ear;
-mod feed;
+pub mod console;
 pub mod hub;
-mod mail;
-mod members;
-#[cfg(test)]
-mod model;
 mod name;
 mod operator;
+mod reader;
 mod room;
 mod rooms;
-#[cfg(unix)]
-mod seen;
 pub mod server;
-pub mod session;
-#[cfg(unix)]
-pub mod terminal;
-
-/// Writes a line of status to stderr.
-pub fn log(status: impl Display) {
-    // A closed stderr must not end the chat.
-    let _ = writeln!(io::stderr(), "{status}");
-}
+mod session;
+pub mod signals;
+mod timer;
+pub mod token_bucket;
+pub mod writer;

@@ -1,29 +1,38 @@
 //! The command line of step 5.
 
-use std::{io, process::ExitCode};
+use std::{env, io, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-#[cfg(unix)]
-use step5_broadcast::terminal::Terminal;
+use common::check_address;
 use step5_broadcast::{
-    client::{self, Console},
-    ear::Rate,
-    log,
+    client,
+    console::{Console, status},
     server::{self, Limits},
+    signals,
+    token_bucket::Rate,
 };
-use tokio::{net::TcpStream, runtime::Builder};
+use tokio::{
+    net::TcpStream,
+    runtime::{Builder, Runtime},
+};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
+
+Examples:
   step5-broadcast server            in one terminal
   step5-broadcast client --name ann in others; or: nc 127.0.0.1 8080
   step5-broadcast server [::1]:9000 --max-clients 20
   step5-broadcast client localhost:9000
   RUST_LOG=info step5-broadcast server";
 
-/// Chat in rooms, under names. `/help` tells more; `/exit` leaves, and typed into the server, it
-/// ends the chat.
+/// How many lines of the log may wait for a stderr that nobody reads. More are dropped.
+const LOG: usize = 1024;
+
+/// Chat in rooms, under names. `/help` lists the commands; `/exit` leaves, and typed into the
+/// server, it ends the chat.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -35,28 +44,28 @@ struct Cli {
 enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
-        /// Where to listen; port 0 takes any free one
+        /// The address to listen on; port 0 takes any free one
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
-        /// How many may be here at once
+        /// The maximum number of connections
         #[arg(long, default_value_t = 10_000)]
         max_clients: usize,
-        /// How many lines a newcomer reads of what was said before
+        /// How many of the last lines a newcomer receives
         #[arg(long, default_value_t = 20)]
         history: usize,
-        /// How many lines a second a client may say; 0 for no limit
+        /// How many lines per second a client may send; 0 for no limit
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
         rate: u32,
         /// How many threads run the tasks
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
         threads: u16,
     },
-    /// Chat on a server
+    /// Connect to a server
     Client {
-        /// Where the server listens
+        /// The address of the server
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
-        /// Under which name; without one you are a guest
+        /// Your name; without it you are a guest
         #[arg(long)]
         name: Option<String>,
     },
@@ -68,14 +77,15 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(format_args!("error: {error:#}"));
+            status(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// One thread is enough for thousands who wait, and cheaper than handing tasks from one to another.
-fn runtime(command: &Command) -> anyhow::Result<tokio::runtime::Runtime> {
+/// One thread is enough for thousands of tasks that wait, and cheaper than moving tasks between
+/// threads.
+fn runtime(command: &Command) -> anyhow::Result<Runtime> {
     let mut builder = match command {
         Command::Server { threads, .. } if *threads > 1 => {
             let mut builder = Builder::new_multi_thread();
@@ -94,41 +104,35 @@ async fn run(command: Command) -> anyhow::Result<()> {
             max_clients,
             history,
             rate,
-            threads,
+            ..
         } => {
-            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-            tracing_subscriber::fmt()
-                .with_env_filter(filter)
-                .with_writer(io::stderr)
-                .with_ansi(false)
-                .log_internal_errors(false)
-                .init();
-            let limits = Limits {
-                max_clients,
-                history,
-                rate: Rate {
-                    lines: rate,
-                    burst: 10 * rate,
-                },
-                // On many threads, a second place would let few fast readers set the pace.
-                places: if threads == 1 { 2 } else { 1 },
-            };
+            signals::ignore_stops_in_background();
             server::raise_descriptor_limit();
-            let shutdown = server::on_signal().context("cannot handle signals")?;
+            let shutdown = signals::on_signal().context("cannot handle signals")?;
             let listener = server::bind(&addr)
                 .await
                 .with_context(|| format!("cannot listen on {addr}"))?;
             let console = Console::open(io::stdin(), io::stdout())?;
-            log(format_args!("listening on {}", listener.local_addr()?));
+            status(format_args!("listening on {}", listener.local_addr()?));
+            let _log = start_log();
+            let rate = Rate {
+                lines: rate,
+                burst: 10 * rate,
+            };
+            let limits = Limits {
+                max_clients,
+                history,
+                rate,
+            };
             server::run(listener, console, shutdown, limits)
                 .await
                 .context("the server failed")
         }
         Command::Client { addr, name } => {
-            let stream = TcpStream::connect(&addr)
-                .await
-                .with_context(|| format!("cannot connect to {addr}"))?;
-            let (_terminal, console) = open_console()?;
+            let context = || format!("cannot connect to {addr}");
+            let addr = check_address(&addr).with_context(context)?;
+            let stream = TcpStream::connect(addr).await.with_context(context)?;
+            let console = Console::open(io::stdin(), io::stdout())?;
             client::run(stream, console, name)
                 .await
                 .context("the chat ended")
@@ -136,16 +140,22 @@ async fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// A terminal with a line editor, whose guard has to outlive the chat; or else plain lines.
-#[cfg(unix)]
-fn open_console() -> io::Result<(Option<Terminal>, Console)> {
-    match Terminal::open()? {
-        Some((terminal, console)) => Ok((Some(terminal), console)),
-        None => Ok((None, Console::open(io::stdin(), io::stdout())?)),
-    }
-}
-
-#[cfg(not(unix))]
-fn open_console() -> io::Result<((), Console)> {
-    Ok(((), Console::open(io::stdin(), io::stdout())?))
+/// Logs to stderr what `RUST_LOG` asks for, warnings by default. A thread of its own writes, so a
+/// full stderr never stops the server. Dropping the guard writes what is queued.
+fn start_log() -> WorkerGuard {
+    let wanted = env::var("RUST_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
+        status(format_args!("RUST_LOG is ignored: {error}"));
+        "warn".into()
+    });
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LOG)
+        .finish(io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .init();
+    guard
 }

@@ -1,24 +1,24 @@
-//! What people and rooms may be called.
+//! The rules for names of people and rooms.
 
-/// The longest name, in characters, which are bytes.
-const LONGEST: usize = 20;
+/// The maximum length of a name in bytes, which are characters.
+const MAX_NAME: usize = 20;
 
 /// The operator's name.
 pub(crate) const OPERATOR_NAME: &str = "server";
 
-/// How the names of those begin who have not chosen one.
+/// The beginning of the names of members that have not chosen one.
 pub(crate) const GUEST: &str = "guest-";
 
-/// Names that differ only in case are the same name: this is what they have in common.
+/// The key of a name. Names that differ only in case are the same name and have the same key.
 pub(crate) fn key(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// Whether people and rooms can have this name.
+/// Checks the name of a person or a room.
 ///
 /// # Errors
 ///
-/// The rule, for the one who asked.
+/// The rule, for the client.
 pub(crate) fn check(name: &str) -> Result<(), String> {
     let letters = name
         .bytes()
@@ -27,24 +27,24 @@ pub(crate) fn check(name: &str) -> Result<(), String> {
         .bytes()
         .next()
         .is_some_and(|byte| byte.is_ascii_alphabetic());
-    match letters && begins && name.len() <= LONGEST {
-        true => Ok(()),
-        false => Err(format!(
-            "a name has 1 to {LONGEST} letters, digits, _ or -, and begins with a letter (a-z)"
-        )),
+    if letters && begins && name.len() <= MAX_NAME {
+        return Ok(());
     }
+    Err(format!(
+        "a name has 1 to {MAX_NAME} letters, digits, _ or -, and begins with a letter (a-z)"
+    ))
 }
 
-/// Whether somebody can take this name, if it is free.
+/// Checks the name of a person; it may still be taken.
 ///
 /// # Errors
 ///
-/// The reason, for the one who asked.
+/// The reason, for the client.
 pub(crate) fn check_person(name: &str) -> Result<(), String> {
     check(name)?;
     let key = key(name);
-    match key == OPERATOR_NAME || key.starts_with(GUEST) {
-        true => Err(format!("{name} is reserved")),
-        false => Ok(()),
+    if key == OPERATOR_NAME || key.starts_with(GUEST) {
+        return Err(format!("{name} is reserved"));
     }
+    Ok(())
 }

@@ -1,65 +1,104 @@
-//! The operator's screen: a participant without a socket.
+//! The operator: a client whose reader is the keyboard and whose writer prints. Its output may lose
+//! lines, but never costs another client anything.
 
 use std::{sync::Arc, time::Duration};
 
+use common::LineError;
 use tokio::{
-    sync::mpsc::{Sender, error::TrySendError},
+    select,
+    sync::{
+        Semaphore,
+        mpsc::{Receiver, Sender, UnboundedReceiver, error::TrySendError},
+    },
     time::timeout,
 };
 
-use crate::feed::Feed;
+use crate::{
+    batch::Outgoing,
+    hub::{Event, OPERATOR},
+    reader::{LINES, PERMITS},
+};
 
-/// How long a full screen may hold its room up, once.
-const STUCK: Duration = Duration::from_millis(250);
+/// How long a full output may hold its room up, once.
+const STALL: Duration = Duration::from_millis(250);
 
-/// Shows what the operator is to read, until the hub ends.
-pub(crate) async fn show(mut feed: Feed, screen: Sender<Arc<str>>) {
-    let mut screen = Screen::new(screen);
-    while !feed.ended() {
+/// Serves the operator until the hub drops the outbox. At EOF, only the keyboard is lost.
+pub(crate) async fn run(
+    mut typed: Receiver<Result<String, LineError>>,
+    output: Sender<Arc<str>>,
+    events: Sender<Event>,
+    mut outbox: UnboundedReceiver<Outgoing>,
+) {
+    let mut output = Output::new(output);
+    let read = async {
+        let permits = Arc::new(Semaphore::new(PERMITS));
         let mut lines = Vec::new();
-        // Memory takes every byte.
-        let _ = feed.advance(|pieces| {
-            let before = lines.len();
-            pieces
-                .iter()
-                .for_each(|piece| lines.extend_from_slice(piece));
-            Ok(lines.len() - before)
-        });
-        if !lines.is_empty() {
-            // Whole lines, which were text when they were rendered.
-            let lines = String::from_utf8(lines).unwrap_or_default();
-            screen.show(lines.into()).await;
+        while typed.recv_many(&mut lines, LINES).await > 0 {
+            let permit = permits.clone().acquire_owned().await;
+            let permit = Arc::new(permit.expect("an open semaphore"));
+            let received = Event::Received(OPERATOR, std::mem::take(&mut lines), permit);
+            // Fails if the hub has ended, which ends the outbox.
+            let _ = events.send(received).await;
         }
-        if !feed.ended() {
-            // Fails only for who puts off.
-            let _ = feed.wait(false).await;
+        std::future::pending().await
+    };
+    let write = async {
+        while let Some(item) = outbox.recv().await {
+            let lines = render(&item);
+            // Others need not wait until it is printed.
+            drop(item);
+            output.send(lines.into()).await;
         }
+    };
+    // The end of the outbox ends both.
+    select! {
+        () = read => {}
+        () = write => {}
     }
 }
 
-/// The operator's outbox. Nobody can be evicted from it: what it does not take in time is lost.
+/// The lines of an item that the operator receives.
+fn render(item: &Outgoing) -> String {
+    let bytes = match item {
+        Outgoing::Text(text) => text.lines.clone(),
+        Outgoing::Batch(batch) => {
+            let ranges = batch.visible(OPERATOR, 0);
+            ranges
+                .flat_map(|range| batch.bytes()[range].iter().copied())
+                .collect()
+        }
+    };
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The operator's output. If it stays full, its lines are dropped.
 #[derive(Debug)]
-struct Screen {
+pub(crate) struct Output {
     outbox: Sender<Arc<str>>,
-    stuck: bool,
+    stalled: bool,
 }
 
-impl Screen {
-    fn new(outbox: Sender<Arc<str>>) -> Self {
-        let stuck = false;
-        Self { outbox, stuck }
+impl Output {
+    /// An output that has not stalled.
+    pub(crate) fn new(outbox: Sender<Arc<str>>) -> Self {
+        Self {
+            outbox,
+            stalled: false,
+        }
     }
 
-    /// Waits for at most [`STUCK`], and then not again before everything queued has been printed.
-    async fn show(&mut self, lines: Arc<str>) {
-        if self.stuck && self.outbox.capacity() < self.outbox.max_capacity() {
+    /// Waits for at most [`STALL`]. After that it drops batches, until everything queued has been
+    /// printed.
+    pub(crate) async fn send(&mut self, batch: Arc<str>) {
+        if self.stalled && self.outbox.capacity() < self.outbox.max_capacity() {
             return;
         }
-        self.stuck = match self.outbox.try_send(lines) {
-            Err(TrySendError::Full(lines)) => {
-                timeout(STUCK, self.outbox.send(lines)).await.is_err()
+        self.stalled = match self.outbox.try_send(batch) {
+            Err(TrySendError::Full(batch)) => {
+                timeout(STALL, self.outbox.send(batch)).await.is_err()
             }
-            sent => sent.is_err(),
+            // A closed output takes nothing, at once.
+            Err(TrySendError::Closed(_)) | Ok(()) => false,
         };
     }
 }

@@ -1,187 +1,178 @@
-//! One room: who is in it, what it remembers, and the ring on which it speaks.
+//! One room: its members, its notices, what it remembers, and its next batch.
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    mem,
     ops::Range,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Weak},
 };
 
 use common::Line;
-use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        broadcast::{self, Sender},
-    },
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    batch::{Batch, NOBODY},
+    batch::{Batch, Permit},
     hub::Id,
-    mail::Entry,
+    name,
 };
 
-/// How many batches a ring holds. Each takes a place, of which there are fewer, so nobody lags.
-const RING: usize = 4;
+/// A batch is full when it has this many bytes: it is sent even if another one is in flight.
+const BATCH: usize = 256 * 1024;
 
-/// How long joins and leaves are gathered, and how much longer for each member of the room: the
-/// more there are to tell, the more a notice costs.
-const GATHER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_micros(50));
-
-/// How many names a notice tells.
+/// How many names a notice shows.
 const NAMES: usize = 8;
 
-/// A room and what it is about to say.
+/// A room.
 #[derive(Debug)]
 pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) members: BTreeSet<Id>,
-    /// When joins and leaves have to be told, if there are any.
-    pub(crate) notice_due: Option<Instant>,
-    joined: Vec<(Id, String)>,
-    left: Vec<(Id, String)>,
-    /// The last lines said, and where those are that are still in `draft`.
-    history: VecDeque<Vec<u8>>,
+    pub(crate) notices: Notices,
+    /// Whether the room is listed as having something to say.
+    pub(crate) speaking: bool,
+    history: History,
+    /// Where the lines stand in `draft` that the history takes.
     said: VecDeque<Range<usize>>,
-    keep: usize,
     draft: Batch,
-    ring: Sender<Arc<Batch>>,
+    /// The last batch, while a member still has to write it.
+    in_flight: Weak<Batch>,
+}
+
+/// Joins and leaves that are not announced yet.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    pub(crate) joined: Vec<(Id, String)>,
+    pub(crate) left: Vec<String>,
+    /// The permits of the reads that caused them.
+    pub(crate) permits: Vec<Permit>,
+    /// When to announce them, if there are any.
+    pub(crate) due: Option<Instant>,
+}
+
+impl Notices {
+    /// Whether a member of this name has left.
+    pub(crate) fn has_left(&self, name: &str) -> bool {
+        self.left
+            .iter()
+            .any(|left| name::key(left) == name::key(name))
+    }
+}
+
+/// The last lines said, as they were rendered.
+#[derive(Debug, Default)]
+struct History {
+    lines: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+impl History {
+    fn push(&mut self, line: &[u8]) {
+        self.bytes += line.len();
+        self.lines.push_back(line.into());
+    }
+
+    /// Forgets the oldest lines until at most `lines` and `bytes` are left.
+    fn trim(&mut self, lines: usize, bytes: usize) {
+        while self.lines.len() > lines || self.bytes > bytes {
+            let Some(line) = self.lines.pop_front() else {
+                return;
+            };
+            self.bytes -= line.len();
+        }
+    }
 }
 
 impl Room {
-    /// An empty room that remembers the last `keep` lines said.
-    pub(crate) fn new(name: &str, keep: usize) -> Self {
+    /// An empty room. Its batches notify `done`.
+    pub(crate) fn new(name: &str, done: Arc<Notify>) -> Self {
         Self {
             name: name.into(),
             members: BTreeSet::new(),
-            notice_due: None,
-            joined: Vec::new(),
-            left: Vec::new(),
-            history: VecDeque::new(),
+            notices: Notices::default(),
+            speaking: false,
+            history: History::default(),
             said: VecDeque::new(),
-            keep,
-            draft: Batch::new(0),
-            ring: broadcast::Sender::new(RING),
+            draft: Batch::new(done),
+            in_flight: Weak::new(),
         }
     }
 
-    /// Lets somebody in, who reads nothing before [`settle`](Self::settle) has told of it.
-    pub(crate) fn enter(&mut self, id: Id, name: &str) {
-        self.members.insert(id);
-        self.joined.push((id, name.into()));
-        self.gather();
-    }
-
-    /// Lets somebody go.
-    pub(crate) fn leave(&mut self, id: Id, name: &str) {
-        self.members.remove(&id);
-        self.left.push((id, name.into()));
-        self.gather();
-    }
-
-    fn gather(&mut self) {
-        let window = GATHER.0 + GATHER.1 * self.members.len() as u32;
-        self.notice_due
-            .get_or_insert_with(|| Instant::now() + window);
-    }
-
-    /// Whether it is still to be told that somebody left, or another of his name.
-    pub(crate) fn has_just_left(&self, id: Id, name: &str) -> bool {
-        self.left.iter().any(|left| left.0 == id || left.1 == name)
-    }
-
-    /// Tells the joins and leaves that were gathered. Gives who joined and is still here: they read
-    /// from here on, so each is to be handed an [`entry`](Self::entry) before more is said.
-    #[must_use]
-    pub(crate) fn settle(&mut self) -> Vec<Id> {
-        self.notice_due = None;
-        let joined = std::mem::take(&mut self.joined);
-        let left = std::mem::take(&mut self.left);
-        if !joined.is_empty() {
-            let names = list(joined.iter().map(|(_, name)| name.as_str()));
-            self.say(NOBODY, Line::Notice(&format!("{names} joined")));
+    /// Adds a line of `author` to the next batch. Returns whether the batch is full.
+    pub(crate) fn say(&mut self, author: Id, line: Line<'_>, permit: &Permit) -> bool {
+        let start = self.draft.bytes().len();
+        self.draft.hold(permit);
+        self.draft.push(&[author], line);
+        let end = self.draft.bytes().len();
+        if matches!(line, Line::Said { .. } | Line::Action { .. }) {
+            self.said.push_back(start..end);
         }
-        if !left.is_empty() {
-            let names = list(left.iter().map(|(_, name)| name.as_str()));
-            self.say(NOBODY, Line::Notice(&format!("{names} left")));
+        end >= BATCH
+    }
+
+    /// Adds the pending notices to the next batch. Returns when they were due.
+    pub(crate) fn flush_notices(&mut self) -> Option<Instant> {
+        let notices = mem::take(&mut self.notices);
+        for permit in &notices.permits {
+            self.draft.hold(permit);
         }
-        let here = joined.into_iter().map(|(id, _)| id);
-        here.filter(|id| self.members.contains(id)).collect()
-    }
-
-    /// Says a line of `author`, or of [`NOBODY`], and remembers it if somebody said it.
-    pub(crate) fn say(&mut self, author: Id, line: Line<'_>) {
-        let start = self.size();
-        let remembered = matches!(line, Line::Said { .. } | Line::Action { .. });
-        self.draft.push(author, line);
-        if remembered {
-            self.said.push_back(start..self.size());
-            if self.said.len() > self.keep {
-                self.said.pop_front();
-            }
+        if !notices.joined.is_empty() {
+            let names = list(notices.joined.iter().map(|(_, name)| name));
+            // Nobody receives its own join.
+            let mut ids: Vec<_> = notices.joined.iter().map(|(id, _)| *id).collect();
+            ids.sort_unstable();
+            self.draft
+                .push(&ids, Line::Notice(&format!("{names} joined")));
         }
-    }
-
-    /// Moves what was said from the draft to the history.
-    fn remember(&mut self) {
-        for line in self.said.drain(..) {
-            if self.history.len() == self.keep {
-                self.history.pop_front();
-            }
-            self.history.push_back(self.draft.bytes()[line].to_vec());
+        if !notices.left.is_empty() {
+            let names = list(notices.left.iter());
+            self.draft.push(&[], Line::Notice(&format!("{names} left")));
         }
+        notices.due
     }
 
-    /// The number of the next line.
-    pub(crate) fn next(&self) -> u64 {
-        self.draft.end()
+    /// Whether the last batch is with all its recipients.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.in_flight.strong_count() == 0
     }
 
-    /// How to read everything that is said from now on.
-    pub(crate) fn entry(&self) -> Entry {
-        Entry {
-            ring: Some(self.ring.subscribe()),
-            from: self.next(),
+    /// Takes the next batch, if it is not empty, and remembers at most `lines` and `bytes` of what
+    /// was said.
+    pub(crate) fn take_batch(
+        &mut self,
+        lines: usize,
+        bytes: usize,
+        done: Arc<Notify>,
+    ) -> Option<Arc<Batch>> {
+        if self.draft.bytes().is_empty() {
+            return None;
         }
-    }
-
-    /// What a newcomer reads first: where it is, and what was said before.
-    pub(crate) fn welcome(&mut self) -> String {
-        self.remember();
-        let mut text = format!("{}\n", Line::Notice(&format!("you are in {}", self.name)));
-        // Whole lines, which were text when they were rendered.
-        let lines = self
-            .history
-            .iter()
-            .filter_map(|line| str::from_utf8(line).ok());
-        text.extend(lines);
-        text
-    }
-
-    /// How many bytes wait to be published.
-    pub(crate) fn size(&self) -> usize {
-        self.draft.bytes().len()
-    }
-
-    /// Hands everything that was said to everybody who is here, in one piece.
-    pub(crate) fn publish(&mut self, place: Option<Arc<OwnedSemaphorePermit>>) {
-        if self.size() == 0 {
-            return;
+        let forgotten = self.said.len().saturating_sub(lines);
+        for line in self.said.drain(..).skip(forgotten) {
+            self.history.push(&self.draft.bytes()[line]);
         }
-        self.remember();
-        let next = Batch::new(self.next());
-        let mut batch = std::mem::replace(&mut self.draft, next);
-        batch.hold(place);
-        // Fails if nobody is here, who would read it.
-        let _ = self.ring.send(Arc::new(batch));
+        self.history.trim(lines, bytes);
+        let batch = Arc::new(mem::replace(&mut self.draft, Batch::new(done)));
+        self.in_flight = Arc::downgrade(&batch);
+        Some(batch)
+    }
+
+    /// The size of the history in bytes.
+    pub(crate) fn remembered(&self) -> usize {
+        self.history.bytes
+    }
+
+    /// Appends what a newcomer receives first: where it is, and the history.
+    pub(crate) fn write_welcome(&self, text: &mut Vec<u8>) {
+        let notice = format!("you are in {}", self.name);
+        text.extend(format!("{}\n", Line::Notice(&notice)).bytes());
+        text.extend(self.history.lines.iter().flatten());
     }
 }
 
-/// At most eight names, and how many more there are.
-fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+/// At most [`NAMES`] names, and how many more there are.
+fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     let more = names.len().saturating_sub(NAMES);
-    let names: Vec<_> = names.take(NAMES).collect();
+    let names: Vec<_> = names.take(NAMES).map(String::as_str).collect();
     match more {
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),

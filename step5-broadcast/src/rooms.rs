@@ -1,155 +1,209 @@
-//! All rooms, by number and by name.
+//! All rooms, by id and by name.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use common::Line;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{sync::Notify, time::Instant};
 
-use crate::{hub::Id, name, room::Room};
+use crate::{
+    batch::{Batch, Permit},
+    hub::Id,
+    name,
+    room::Room,
+};
 
-/// Tells rooms apart, also of the same name; never used twice.
+/// A unique id of a room, never reused: not even by a later room of the same name.
 pub(crate) type RoomId = u64;
 
-/// The room in which everyone starts. It is always there.
+/// The room in which every member starts. It always exists.
 pub(crate) const LOBBY: RoomId = 0;
 
-/// How many rooms there may be, the lobby counted.
+/// The maximum number of rooms.
 const ROOMS: usize = 1000;
 
-/// How many bytes a room publishes at once; what one read causes may exceed it.
-const BATCH: usize = 256 * 1024;
+/// How long joins and leaves are coalesced.
+const COALESCE: Duration = Duration::from_millis(50);
 
-/// Rooms, which of them have something to publish, and which will have to tell of joins and leaves.
+/// How much longer for each member: the more members, the more a notice costs.
+const COALESCE_EACH: Duration = Duration::from_micros(50);
+
+/// How many bytes a room remembers while there is room for all histories.
+const ROOM_HISTORY: usize = 256 * 1024;
+
+/// How many bytes all rooms together remember before each is cut to [`HISTORY_SHARE`].
+const ALL_HISTORY: usize = 8 * 1024 * 1024;
+
+/// How many bytes a room may always remember.
+const HISTORY_SHARE: usize = 16 * 1024;
+
+/// All rooms.
 #[derive(Debug)]
 pub(crate) struct Rooms {
     by_id: HashMap<RoomId, Room>,
-    by_name: BTreeMap<String, RoomId>,
-    last: RoomId,
+    /// By the key of the name, so in the order of names.
+    ids: BTreeMap<String, RoomId>,
+    last_id: RoomId,
     history: usize,
-    touched: Vec<RoomId>,
-    gathering: Vec<RoomId>,
-    /// Whether a room has enough to publish.
-    pub(crate) full: bool,
+    /// The bytes of all histories.
+    remembered: usize,
+    batch_done: Arc<Notify>,
+    /// The rooms that have something to say.
+    speaking: Vec<RoomId>,
+    /// The rooms with pending notices, by the time when these are due.
+    due: BTreeSet<(Instant, RoomId)>,
 }
 
 impl Rooms {
     /// An empty lobby. Rooms remember the last `history` lines said.
-    pub(crate) fn new(history: usize) -> Self {
-        let name = "lobby";
-        Self {
-            by_id: HashMap::from([(LOBBY, Room::new(name, history))]),
-            by_name: BTreeMap::from([(name.into(), LOBBY)]),
-            last: LOBBY,
+    pub(crate) fn new(history: usize, batch_done: Arc<Notify>) -> Self {
+        let mut rooms = Self {
+            by_id: HashMap::new(),
+            ids: BTreeMap::new(),
+            last_id: LOBBY,
             history,
-            touched: Vec::new(),
-            gathering: Vec::new(),
-            full: false,
-        }
+            remembered: 0,
+            batch_done,
+            speaking: Vec::new(),
+            due: BTreeSet::new(),
+        };
+        rooms.add("lobby", LOBBY);
+        rooms
     }
 
-    /// A room that is there: every member's is.
+    fn add(&mut self, name: &str, id: RoomId) {
+        self.by_id
+            .insert(id, Room::new(name, self.batch_done.clone()));
+        self.ids.insert(name::key(name), id);
+    }
+
+    /// A room that exists: a member's room does.
     pub(crate) fn get_mut(&mut self, id: RoomId) -> &mut Room {
-        self.by_id.get_mut(&id).expect("rooms with members stay")
+        self.by_id.get_mut(&id).expect("a room with members exists")
     }
 
     /// All rooms, ordered by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Room> {
-        self.by_name.values().filter_map(|id| self.by_id.get(id))
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Room> {
+        self.ids.values().map(|id| &self.by_id[id])
     }
 
-    /// The room with this name, which may be new; none if there are too many.
+    /// The ids of all rooms.
+    pub(crate) fn ids(&self) -> Vec<RoomId> {
+        self.ids.values().copied().collect()
+    }
+
+    /// The room of this name, created if it does not exist; `None` if there are too many.
     pub(crate) fn open(&mut self, name: &str) -> Option<RoomId> {
-        let key = name::key(name);
-        if let Some(id) = self.by_name.get(&key) {
+        if let Some(id) = self.ids.get(&name::key(name)) {
             return Some(*id);
         }
-        if self.by_name.len() >= ROOMS {
+        if self.ids.len() >= ROOMS {
             return None;
         }
-        self.last += 1;
-        self.by_id.insert(self.last, Room::new(name, self.history));
-        self.by_name.insert(key, self.last);
-        Some(self.last)
+        self.last_id += 1;
+        self.add(name, self.last_id);
+        Some(self.last_id)
     }
 
-    /// Says a line of `author` in a room.
-    pub(crate) fn say(&mut self, id: RoomId, author: Id, line: Line<'_>) {
+    /// Adds a line of `author` to the next batch of a room. Returns whether the batch is full.
+    pub(crate) fn say(&mut self, id: RoomId, author: Id, line: Line<'_>, permit: &Permit) -> bool {
+        let full = self.get_mut(id).say(author, line, permit);
+        self.mark_speaking(id);
+        full
+    }
+
+    fn mark_speaking(&mut self, id: RoomId) {
         let room = self.get_mut(id);
-        room.say(author, line);
-        self.full |= room.size() >= BATCH;
-        self.touch(id);
-    }
-
-    fn touch(&mut self, id: RoomId) {
-        if self.touched.last() != Some(&id) {
-            self.touched.push(id);
+        if !room.speaking {
+            room.speaking = true;
+            self.speaking.push(id);
         }
     }
 
-    /// Lets somebody into a room, which will be told.
-    pub(crate) fn enter(&mut self, id: RoomId, member: Id, name: &str) {
-        self.get_mut(id).enter(member, name);
-        self.gather(id);
+    /// Takes what a room has said since its last batch; `None` if it said nothing.
+    pub(crate) fn take_batch(&mut self, id: RoomId) -> Option<Arc<Batch>> {
+        let (history, scarce) = (self.history, self.remembered > ALL_HISTORY);
+        let bytes = if scarce { HISTORY_SHARE } else { ROOM_HISTORY };
+        let done = self.batch_done.clone();
+        let room = self.get_mut(id);
+        let before = room.remembered();
+        let batch = room.take_batch(history, bytes, done);
+        let after = room.remembered();
+        self.remembered = self.remembered - before + after;
+        batch
     }
 
-    /// Lets somebody out of a room, which will be told. An empty room is found no more.
-    pub(crate) fn leave(&mut self, id: RoomId, member: Id, name: &str) {
+    /// Adds a member, and its join to the notices.
+    pub(crate) fn enter(&mut self, id: RoomId, member: Id, name: String, permit: Option<Permit>) {
         let room = self.get_mut(id);
-        room.leave(member, name);
+        room.members.insert(member);
+        room.notices.joined.push((member, name));
+        self.coalesce(id, permit);
+    }
+
+    /// Removes a member, and adds its leave to the notices. An empty room ends, except the lobby.
+    pub(crate) fn exit(&mut self, id: RoomId, member: Id, name: String, permit: Option<Permit>) {
+        let room = self.get_mut(id);
+        room.members.remove(&member);
         if room.members.is_empty() && id != LOBBY {
-            let key = name::key(&room.name);
-            self.by_name.remove(&key);
+            self.remove(id);
+        } else {
+            room.notices.left.push(name);
+            self.coalesce(id, permit);
         }
-        self.gather(id);
     }
 
-    fn gather(&mut self, id: RoomId) {
-        if !self.gathering.contains(&id) {
-            self.gathering.push(id);
+    fn remove(&mut self, id: RoomId) {
+        if let Some(room) = self.by_id.remove(&id) {
+            self.remembered -= room.remembered();
+            self.ids.remove(&name::key(&room.name));
+            self.due.retain(|(_, due)| *due != id);
+            self.speaking.retain(|speaking| *speaking != id);
         }
-        self.touch(id);
     }
 
-    /// When the next notice has to be told.
-    pub(crate) fn notice_due(&self) -> Option<Instant> {
-        let rooms = self.gathering.iter().filter_map(|id| self.by_id.get(id));
-        rooms.filter_map(|room| room.notice_due).min()
+    fn coalesce(&mut self, id: RoomId, permit: Option<Permit>) {
+        let room = self.get_mut(id);
+        room.notices.permits.extend(permit);
+        if room.notices.due.is_none() {
+            let due = Instant::now() + COALESCE + COALESCE_EACH * room.members.len() as u32;
+            room.notices.due = Some(due);
+            self.due.insert((due, id));
+        }
     }
 
-    /// Rooms that have to tell of joins and leaves now.
-    pub(crate) fn due(&self) -> Vec<RoomId> {
-        let now = Instant::now();
-        let due = |id: &RoomId| self.by_id.get(id)?.notice_due;
-        let rooms = self.gathering.iter().copied();
-        rooms
-            .filter(|id| due(id).is_some_and(|due| due <= now))
-            .collect()
+    /// When the next notice is due.
+    pub(crate) fn next_notice(&self) -> Option<Instant> {
+        self.due.first().map(|(due, _)| *due)
     }
 
-    /// Tells of the joins and leaves of a room. Gives who joined: see [`Room::settle`].
-    #[must_use]
-    pub(crate) fn settle(&mut self, id: RoomId) -> Vec<Id> {
-        let joined = self.get_mut(id).settle();
-        self.gathering.retain(|gathering| *gathering != id);
-        self.touch(id);
-        joined
+    /// A room whose notices are due now.
+    pub(crate) fn due_notice(&self) -> Option<RoomId> {
+        let (due, id) = self.due.first()?;
+        (*due <= Instant::now()).then_some(*id)
     }
 
-    /// Publishes what all rooms have to say, and drops the empty ones, which nobody finds any more.
-    pub(crate) fn publish(&mut self, place: Option<Arc<OwnedSemaphorePermit>>) {
-        self.full = false;
-        for id in self.touched.drain(..) {
-            let Some(room) = self.by_id.get_mut(&id) else {
-                continue;
-            };
-            room.publish(place.clone());
-            if room.members.is_empty() && id != LOBBY {
-                self.gathering.retain(|gathering| *gathering != id);
-                self.by_id.remove(&id);
+    /// Adds the pending notices of a room to its next batch.
+    pub(crate) fn flush_notices(&mut self, id: RoomId) {
+        if let Some(due) = self.get_mut(id).flush_notices() {
+            self.due.remove(&(due, id));
+            self.mark_speaking(id);
+        }
+    }
+
+    /// Takes the rooms that can send a batch now. The others wait until theirs is done.
+    pub(crate) fn take_ready(&mut self) -> Vec<RoomId> {
+        let rooms = &mut self.by_id;
+        let ready = |id: &mut RoomId| match rooms.get_mut(id) {
+            Some(room) if room.is_ready() => {
+                room.speaking = false;
+                true
             }
-        }
+            _ => false,
+        };
+        self.speaking.extract_if(.., ready).collect()
     }
 }

@@ -1,0 +1,142 @@
+//! The accept loop: the connection limit, and errors that go away by themselves.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::Shutdown as Close,
+    sync::Arc,
+    time::Duration,
+};
+
+use common::Line;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    select,
+    sync::{Semaphore, mpsc::Sender},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use tracing::warn;
+
+use crate::{
+    hub::{Event, OPERATOR},
+    session,
+    signals::Shutdown,
+    token_bucket::Rate,
+};
+
+/// The first pause after an error. It doubles with each further error.
+const MIN_BACKOFF: Duration = Duration::from_millis(10);
+
+/// The longest pause. It is below 1 s, because the kernel retries a dropped SYN after 1 s.
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+
+/// How often errors are reported.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// When the kernel asks a silent client whether it is still there, how often, and how many times.
+const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_PROBES: u32 = 3;
+
+/// Starts a session for each connection until `stop` closes. Holds a sender of `events`, as every
+/// session does.
+///
+/// A connection slot is free again when its session has ended and its socket is closed. So the
+/// limit bounds tasks and file descriptors, not only members.
+pub(crate) async fn run(
+    listener: TcpListener,
+    max_clients: usize,
+    rate: Rate,
+    events: Sender<Event>,
+    mut stop: Shutdown,
+) -> JoinSet<()> {
+    let mut sessions = JoinSet::new();
+    let slots = Arc::new(Semaphore::new(max_clients.min(Semaphore::MAX_PERMITS)));
+    let mut id = OPERATOR;
+    let mut backoff = Backoff::new();
+    loop {
+        // All three are cancel-safe: no connection is lost when another branch wins.
+        let accepted = select! {
+            accepted = listener.accept() => accepted,
+            // A set that nobody reaps grows with every session that has ended.
+            Some(_) = sessions.join_next() => continue,
+            _ = stop.recv() => return sessions,
+        };
+        match accepted {
+            Ok((stream, addr)) => {
+                backoff = Backoff {
+                    pause: MIN_BACKOFF,
+                    ..backoff
+                };
+                let Ok(slot) = slots.clone().try_acquire_owned() else {
+                    refuse(stream);
+                    continue;
+                };
+                id += 1;
+                keep_alive(&stream);
+                let events = events.clone();
+                sessions.spawn(async move {
+                    session::run(id, stream, addr, events, rate).await;
+                    drop(slot);
+                });
+            }
+            // The client gave up before it was accepted.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                let pause = backoff.next(&error);
+                if timeout(pause, stop.recv()).await.is_ok() {
+                    return sessions;
+                }
+            }
+        }
+    }
+}
+
+/// Grows the pause between two errors, and reports them once in a while.
+struct Backoff {
+    pause: Duration,
+    reported: Option<Instant>,
+}
+
+impl Backoff {
+    fn new() -> Self {
+        Self {
+            pause: MIN_BACKOFF,
+            reported: None,
+        }
+    }
+
+    fn next(&mut self, error: &io::Error) -> Duration {
+        if self.reported.is_none_or(|last| last.elapsed() >= REPORT) {
+            warn!(%error, "cannot accept");
+            self.reported = Some(Instant::now());
+        }
+        let pause = self.pause;
+        self.pause = MAX_BACKOFF.min(2 * pause);
+        pause
+    }
+}
+
+/// Has the kernel find out whether a silent client is still there.
+fn keep_alive(stream: &TcpStream) {
+    let keep_alive = TcpKeepalive::new()
+        .with_time(KEEP_ALIVE_AFTER)
+        .with_interval(KEEP_ALIVE_EVERY)
+        .with_retries(KEEP_ALIVE_PROBES);
+    // Fails if the client is gone, which its session notices.
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keep_alive);
+}
+
+/// Sends the reason and closes. It never waits: a fresh socket has room for a line.
+fn refuse(stream: TcpStream) {
+    let Ok(mut stream) = stream.into_std() else {
+        return;
+    };
+    // If any of this fails, the client is gone already.
+    let _ = stream.write(format!("{}\n", Line::Error("server is full")).as_bytes());
+    let _ = stream.shutdown(Close::Write);
+    // Closing a socket with unread input resets the connection, which destroys the line.
+    let _ = stream.read(&mut [0; 4096]);
+}

@@ -1,0 +1,13 @@
+//! A deadline that may be absent.
+
+use std::future::pending;
+
+use tokio::time::{Instant, sleep_until};
+
+/// Waits until `deadline`, or for ever if there is none.
+pub(crate) async fn expiry(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
+}

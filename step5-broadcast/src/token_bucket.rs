@@ -1,0 +1,89 @@
+//! The rate limit of a client: a token bucket, one token for each line.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// How many lines a client may send.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Lines per second in the long run; 0 for no limit.
+    pub lines: u32,
+    /// Lines at once, after a silence.
+    pub burst: u32,
+}
+
+/// A bucket that starts full and is refilled at the rate.
+#[derive(Debug)]
+pub(crate) struct TokenBucket {
+    rate: Rate,
+    tokens: u32,
+    refilled: Instant,
+}
+
+impl TokenBucket {
+    /// A full bucket.
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            tokens: rate.burst,
+            refilled: Instant::now(),
+        }
+    }
+
+    /// How many tokens there are now.
+    pub(crate) fn available(&mut self) -> usize {
+        if self.rate.lines == 0 {
+            return usize::MAX;
+        }
+        let elapsed = self.refilled.elapsed().as_nanos() / self.interval().as_nanos();
+        let new = u32::try_from(elapsed).unwrap_or(u32::MAX);
+        self.tokens = self.rate.burst.min(self.tokens.saturating_add(new));
+        // A rest of an interval counts for the next token.
+        self.refilled += self.interval().saturating_mul(new);
+        self.tokens as usize
+    }
+
+    /// Takes as many tokens as are available, at most `n`.
+    pub(crate) fn take(&mut self, n: usize) {
+        self.tokens = self
+            .tokens
+            .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
+    }
+
+    /// Waits until there is a token.
+    pub(crate) async fn ready(&mut self) {
+        while self.available() == 0 {
+            sleep_until(self.refilled + self.interval()).await;
+        }
+    }
+
+    /// The time between two tokens.
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1) / self.rate.lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_return_at_the_rate_up_to_the_burst() {
+        let mut bucket = TokenBucket::new(Rate {
+            lines: 10,
+            burst: 20,
+        });
+        assert_eq!(bucket.available(), 20);
+        bucket.take(20);
+        advance(Duration::from_millis(250)).await;
+        assert_eq!(bucket.available(), 2);
+        bucket.take(2);
+        let before = Instant::now();
+        bucket.ready().await;
+        assert_eq!(before.elapsed(), Duration::from_millis(50));
+        advance(Duration::from_secs(3600)).await;
+        assert_eq!(bucket.available(), 20);
+    }
+}
