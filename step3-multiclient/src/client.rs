@@ -1,117 +1,121 @@
-//! The console end: a writer that blocks on what is typed, and a reader that blocks on the socket.
+//! The console end: a writer that blocks on the keyboard, and a reader that blocks on the socket.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    iter,
-    net::{Shutdown, TcpStream},
+    net::{Shutdown as Close, TcpStream},
     sync::Arc,
     thread,
     time::Duration,
 };
 
-use common::{Input, LineDecoder, LineError, MAX_LINE, MAX_TEXT, sanitize};
+use common::{Input, LineDecoder, LineError, MAX_LINE, sanitize};
 use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 
-use crate::{log, session::gather};
+use crate::console::{Console, status};
 
-/// How many lines may wait between the console and who reads it, and for the screen.
-const QUEUE: usize = 256;
-
-/// How long what still comes is printed after `/exit`.
+/// How long the client prints what still arrives after `/exit`.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Chats over `stream` until the server ends it, or for a second after `/exit`.
+/// The errors after which a server closes the connection.
+const FINAL: [&str; 2] = ["server is full", "too slow"];
+
+/// Chats over `stream` until the server ends the connection, or for [`LINGER`] after `/exit`.
 ///
 /// # Errors
 ///
-/// A connection that ended without a goodbye, whether it broke, was refused or did not end in time;
-/// a flood without a line end from either side; a thread that could not start; or a screen that
-/// cannot be written to. One that is closed is no error: nobody is left to read.
+/// A connection that ended without a goodbye, because it broke, was refused or did not end in
+/// time; an unterminated line from either side; an output that cannot be written to; a thread
+/// that cannot start. A closed output is no error: nobody reads any more.
 pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stream = Arc::new(stream);
-    let (exit, mut exited) = bounded(1);
-    let (end, mut ended) = bounded(1);
-    let mut screen = Some(console.screen.clone());
-    // Nobody joins the writer: it waits for the console for as long as nobody types.
+    let (exit, mut on_exit) = bounded(1);
+    let (end, mut on_end) = bounded(1);
+    // Keeps the printer running until the reader's result is known.
+    let mut keep_printing = Some(console.output.clone());
+    // Never joined: it waits for the keyboard, and nothing wakes it.
     thread::Builder::new().name("writer".into()).spawn({
         let stream = stream.clone();
         move || write(&stream, console.typed, exit)
     })?;
     thread::Builder::new().name("reader".into()).spawn({
         let stream = stream.clone();
-        move || end.send(read(&stream, console.screen))
+        move || {
+            // Fails if the chat has ended.
+            let _ = end.send(read(&stream, console.output));
+        }
     })?;
-    let mut verdict = Ok(());
+    let mut result = Ok(());
     let mut deadline = never();
     let result = loop {
         select! {
-            recv(ended) -> end => {
-                verdict = end.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")));
-                ended = never();
-                // The last sender: the printer ends when it has printed everything.
-                screen = None;
+            recv(on_end) -> end => {
+                result = end.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")));
+                // The last sender: the printer prints what is queued and ends.
+                keep_printing = None;
+                on_end = never();
             }
-            recv(console.printed) -> printed => break printed.unwrap_or(Ok(())).and(verdict),
-            recv(exited) -> exit => {
+            recv(console.printed) -> printed => break printed.unwrap_or(Ok(())).and(result),
+            recv(on_exit) -> exit => {
                 match exit {
                     Ok(Ok(())) => deadline = after(LINGER),
                     Ok(Err(error)) => break Err(io::Error::other(error)),
-                    // The end of input, which only half-closes: what comes is read to its end.
+                    // No more lines will be typed: read on until the end.
                     Err(_) => {}
                 }
-                exited = never();
+                on_exit = never();
             }
             recv(deadline) -> _ => break Err(ErrorKind::TimedOut.into()),
         }
     };
-    drop(screen);
-    // Wakes a blocked reader. It may fail, which does not matter.
-    let _ = stream.shutdown(Shutdown::Both);
+    drop(keep_printing);
+    // Wakes a reader that is blocked; nothing gentler does. Fails if the connection is lost.
+    let _ = stream.shutdown(Close::Both);
     result
 }
 
-/// Console to socket. Sends to `exit` in order to leave; dropping it only means that no more lines
-/// will come.
+/// Keyboard to socket. Sends `Ok` to `exit` after `/exit`; dropping `exit` only means that no more
+/// lines will be typed.
 fn write(
     mut stream: &TcpStream,
     typed: Receiver<Result<String, LineError>>,
     exit: Sender<Result<(), LineError>>,
 ) {
-    let mut left = None;
+    let mut leave = None;
     while let Ok(line) = typed.recv() {
         match line {
             Ok(line) => {
-                if stream.write_all(format!("{line}\n").as_bytes()).is_err() {
-                    // The reader learns of it from the same socket.
+                let bytes = format!("{line}\n");
+                if stream.write_all(bytes.as_bytes()).is_err() {
+                    // The reader gets the error of the same socket.
                     return;
                 }
                 if Input::parse(&line) == Input::Exit {
-                    left = Some(Ok(()));
+                    leave = Some(Ok(()));
                     break;
                 }
             }
-            Err(error @ LineError::TooLong { .. }) => log(error),
-            Err(error @ LineError::Flood) => {
-                left = Some(Err(error));
+            Err(error @ LineError::TooLong { .. }) => status(error),
+            Err(error @ LineError::Unterminated) => {
+                leave = Some(Err(error));
                 break;
             }
         }
     }
-    // Fails if the other side is gone, which the reader learns, too.
-    let _ = stream.shutdown(Shutdown::Write);
-    if let Some(left) = left {
-        // Fails if the chat has ended: then we have left.
-        let _ = exit.send(left);
+    // Fails if the connection is lost, which the reader notices.
+    let _ = stream.shutdown(Close::Write);
+    if let Some(leave) = leave {
+        // Fails if the chat has ended.
+        let _ = exit.send(leave);
     }
 }
 
-/// Socket to screen, until the server ends, or until the screen is closed.
-fn read(mut stream: &TcpStream, screen: Sender<Arc<str>>) -> io::Result<()> {
+/// Socket to output, until the server closes the connection or the output closes.
+fn read(mut stream: &TcpStream, output: Sender<Arc<str>>) -> io::Result<()> {
     let mut decoder = LineDecoder::new(MAX_LINE);
     let mut buf = [0; 4096];
     let mut last = String::new();
-    let ended = loop {
+    let cause = loop {
         let n = match stream.read(&mut buf) {
             Ok(n) => n,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -125,12 +129,12 @@ fn read(mut stream: &TcpStream, screen: Sender<Arc<str>>) -> io::Result<()> {
             match line {
                 Ok(line) => {
                     last = sanitize(&line).into_owned();
-                    if screen.send(format!("{last}\n").into()).is_err() {
+                    if output.send(format!("{last}\n").into()).is_err() {
                         return Ok(());
                     }
                 }
-                Err(error @ LineError::TooLong { .. }) => log(error),
-                Err(error @ LineError::Flood) => return Err(io::Error::other(error)),
+                Err(error @ LineError::TooLong { .. }) => status(error),
+                Err(error @ LineError::Unterminated) => return Err(io::Error::other(error)),
             }
         }
         if n == 0 {
@@ -138,78 +142,8 @@ fn read(mut stream: &TcpStream, screen: Sender<Arc<str>>) -> io::Result<()> {
         }
     };
     match last.strip_prefix("! ") {
-        Some(reason) => Err(io::Error::other(reason)),
-        None if last == "* goodbye" => Ok(()),
-        None => Err(ended),
+        Some(reason) if FINAL.contains(&reason) => Err(io::Error::other(reason)),
+        _ if last == "* goodbye" => Ok(()),
+        _ => Err(cause),
     }
-}
-
-/// A keyboard and a screen, each with a thread that blocks on it.
-///
-/// No system has a read of a console that can be given up: so the thread is.
-#[derive(Debug)]
-pub struct Console {
-    /// What is typed. It closes at the end of input.
-    pub typed: Receiver<Result<String, LineError>>,
-    /// What is to be shown, line ends included. It closes when the output does.
-    pub screen: Sender<Arc<str>>,
-    /// Told once: when everything is shown and `screen` has closed, or why it cannot be shown.
-    pub printed: Receiver<io::Result<()>>,
-}
-
-impl Console {
-    /// Starts both threads. Nobody joins them: nothing wakes a thread that is blocked here.
-    ///
-    /// # Errors
-    ///
-    /// A thread that could not start.
-    pub fn open(
-        input: impl Read + Send + 'static,
-        output: impl Write + Send + 'static,
-    ) -> io::Result<Self> {
-        let (typing, typed) = bounded(QUEUE);
-        let (screen, shown) = bounded(QUEUE);
-        let (printer, printed) = bounded(1);
-        thread::Builder::new()
-            .name("console".into())
-            .spawn(move || lines(input).try_for_each(|line| typing.send(line)))?;
-        thread::Builder::new()
-            .name("printer".into())
-            .spawn(move || printer.send(print(shown, output)))?;
-        Ok(Self {
-            typed,
-            screen,
-            printed,
-        })
-    }
-}
-
-/// Shows lines until their sender is dropped, or until the output is closed.
-fn print(lines: Receiver<Arc<str>>, mut output: impl Write) -> io::Result<()> {
-    while let Ok(line) = lines.recv() {
-        let batch = gather(line, &lines);
-        match output.write_all(&batch).and_then(|()| output.flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
-            written => written?,
-        }
-    }
-    Ok(())
-}
-
-/// The lines that `console` gives. Each waits for as long as nobody types.
-///
-/// They end at the end of input; a console that cannot be read has ended, too.
-pub fn lines(mut console: impl Read) -> impl Iterator<Item = Result<String, LineError>> {
-    let mut decoder = LineDecoder::new(MAX_TEXT);
-    let mut open = true;
-    let mut buf = [0; 4096];
-    let more = iter::from_fn(move || match open.then(|| console.read(&mut buf))? {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(Vec::new()),
-        Ok(0) | Err(_) => {
-            open = false;
-            Some(decoder.finish().collect())
-        }
-        Ok(n) => Some(decoder.feed(&buf[..n]).collect()),
-    });
-    more.flatten()
 }

@@ -1,50 +1,55 @@
-//! Who is here, and who gets what.
+//! The hub: the actor that owns the room.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    convert::Infallible,
     sync::Arc,
 };
 
 use common::{Input, Line, LineError};
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 
-use crate::session::STUCK;
+use crate::{operator::Output, signals::Shutdown};
 
-/// Tells participants apart; never used twice.
+/// A unique id of a member, never reused.
 pub type Id = u64;
 
-/// Who sits at the server's console.
+/// The id of the operator, the member at the server's console.
 pub const OPERATOR: Id = 0;
 
-/// How many events may wait for the hub before readers have to. Not more: whatever waits here is
-/// said before what somebody says next.
+/// Whole lines, rendered once and shared by all outboxes.
+pub type Batch = Arc<str>;
+
+/// The capacity of the event queue. Keep it small: a new line has to wait behind everything that
+/// is queued here.
 pub(crate) const EVENTS: usize = 32;
 
-/// How many bytes of lines go to an outbox at once; the last line may exceed it.
-const PARCEL: usize = 16 * 1024;
+/// A batch is full when it has this many bytes; its last line may exceed it.
+const BATCH: usize = 16 * 1024;
 
-/// What the hub is told.
+/// A message to the hub.
 #[derive(Debug)]
 pub enum Event {
-    /// Somebody is here.
-    Joined(Id, Peer),
-    /// Somebody typed these lines: those of one read. After `Left`, they are ignored.
-    Heard(Id, Vec<Result<String, LineError>>),
-    /// Somebody is gone. Repeated, it is ignored.
+    /// A client has connected. The hub holds the only sender of its outbox: dropping it disconnects
+    /// the client.
+    Joined(Id, Sender<Batch>),
+    /// The lines of one read. The hub ignores them after `Left`.
+    Received(Id, Vec<Result<String, LineError>>),
+    /// A client is gone. The hub ignores repetitions.
     Left(Id),
 }
 
-/// What the hub holds of a client. Dropping it lets the client go.
+/// Everything that the hub waits for.
 #[derive(Debug)]
-pub struct Peer {
-    /// One reference for each client that is here, so that they can be counted.
-    pub seat: Arc<()>,
-    /// The only sender of what the client reads: whole lines, several at once in a busy room.
-    pub outbox: Sender<Arc<str>>,
+pub struct Inbox {
+    /// From the sessions. Closed when the last session and the accept loop have ended.
+    pub events: Receiver<Event>,
+    /// What the operator types. Closed at EOF.
+    pub typed: Receiver<Result<String, LineError>>,
+    /// Closed when the server has to end.
+    pub shutdown: Shutdown,
 }
 
-/// The name by which others know a participant.
+/// The name of a member.
 pub fn name(id: Id) -> String {
     match id {
         OPERATOR => "server".into(),
@@ -52,30 +57,25 @@ pub fn name(id: Id) -> String {
     }
 }
 
-/// Serves until the operator leaves or `shutdown` closes. Dropping the hub, when this returns, ends
-/// every outbox.
-pub fn run(
-    mut hub: Hub,
-    events: &Receiver<Event>,
-    mut typed: Receiver<Result<String, LineError>>,
-    shutdown: Receiver<Infallible>,
-) {
+/// Runs the hub until the operator leaves or `shutdown` closes. Dropping the hub, when this
+/// returns, ends every outbox.
+pub fn run(mut hub: Hub, inbox: &mut Inbox) {
     while hub.open {
         select! {
-            recv(events) -> event => match event {
+            recv(inbox.events) -> event => match event {
                 Ok(event) => hub.handle(event),
                 Err(_) => return,
             },
-            recv(typed) -> line => match line {
-                Ok(line) => hub.hear(OPERATOR, line),
-                // A closed channel is always ready: this loop would spin.
-                Err(_) => typed = never(),
+            recv(inbox.typed) -> line => match line {
+                Ok(line) => hub.receive(OPERATOR, line),
+                // EOF. A closed channel is always ready, and this loop would spin.
+                Err(_) => inbox.typed = never(),
             },
-            recv(shutdown) -> _ => return,
+            recv(inbox.shutdown) -> _ => return,
         }
-        // What is queued already is delivered with it: the busier the room, the larger the batch.
+        // Take what is queued already: the busier the room, the larger the batches.
         for _ in 0..EVENTS {
-            let Ok(event) = events.try_recv() else {
+            let Ok(event) = inbox.events.try_recv() else {
                 break;
             };
             hub.handle(event);
@@ -84,74 +84,79 @@ pub fn run(
     }
 }
 
-/// Who is here, who gets what, and what is due.
+/// The members and what they will receive. `handle` decides and never waits; `deliver` waits.
 #[derive(Debug)]
 pub struct Hub {
     open: bool,
-    here: BTreeSet<Id>,
-    peers: BTreeMap<Id, Peer>,
-    screen: Screen,
-    due: VecDeque<Due>,
+    /// The members after all events so far: `handle` decides by it.
+    members: BTreeSet<Id>,
+    /// The outboxes after all deliveries so far. It lags behind `members` while `pending` has
+    /// entries, so that every client joins and leaves between the right two batches.
+    outboxes: BTreeMap<Id, Sender<Batch>>,
+    operator: Output,
+    pending: VecDeque<Delivery>,
 }
 
-/// What `handle` has decided and `deliver` carries out, in this order.
+/// A decision of `handle` that `deliver` carries out, in order.
 #[derive(Debug)]
-enum Due {
-    Enter(Id, Peer),
-    Lines(To, String),
+enum Delivery {
+    Join(Id, Sender<Batch>),
+    Lines(Audience, String),
     Leave(Id),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum To {
-    One(Id),
+enum Audience {
+    Only(Id),
     AllBut(Id),
 }
 
-impl To {
+impl Audience {
     fn includes(self, id: Id) -> bool {
         match self {
-            Self::One(one) => id == one,
+            Self::Only(member) => id == member,
             Self::AllBut(author) => id != author,
         }
     }
 }
 
 impl Hub {
-    /// A hub with nobody but the operator, who reads `screen`.
-    pub fn new(screen: Sender<Arc<str>>) -> Self {
+    /// A hub whose only member is the operator, with its outbox.
+    pub fn new(operator: Sender<Batch>) -> Self {
         Self {
             open: true,
-            here: BTreeSet::from([OPERATOR]),
-            peers: BTreeMap::new(),
-            screen: Screen::new(screen),
-            due: VecDeque::new(),
+            members: BTreeSet::from([OPERATOR]),
+            outboxes: BTreeMap::new(),
+            operator: Output::new(operator),
+            pending: VecDeque::new(),
         }
     }
 
-    /// Decides who is here and what is due. Waits for nobody.
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Joined(id, peer) => self.join(id, peer),
-            Event::Heard(id, lines) => {
+            Event::Joined(id, outbox) => self.join(id, outbox),
+            Event::Received(id, lines) => {
                 for line in lines {
-                    self.hear(id, line);
+                    self.receive(id, line);
                 }
             }
             Event::Left(id) => self.leave(id),
         }
     }
 
-    fn join(&mut self, id: Id, peer: Peer) {
+    fn join(&mut self, id: Id, outbox: Sender<Batch>) {
         let name = name(id);
-        self.here.insert(id);
-        self.due.push_back(Due::Enter(id, peer));
-        self.tell(To::One(id), Line::Notice(&format!("you are {name}")));
-        self.tell(To::AllBut(id), Line::Notice(&format!("{name} joined")));
+        self.members.insert(id);
+        self.pending.push_back(Delivery::Join(id, outbox));
+        self.send(Audience::Only(id), Line::Notice(&format!("you are {name}")));
+        self.send(
+            Audience::AllBut(id),
+            Line::Notice(&format!("{name} joined")),
+        );
     }
 
-    fn hear(&mut self, id: Id, line: Result<String, LineError>) {
-        if !self.here.contains(&id) {
+    fn receive(&mut self, id: Id, line: Result<String, LineError>) {
+        if !self.members.contains(&id) {
             return;
         }
         let error = match &line {
@@ -160,55 +165,60 @@ impl Hub {
                 Input::Blank => return,
                 Input::Text(text) => {
                     let name = &name(id);
-                    return self.tell(To::AllBut(id), Line::Said { name, text });
+                    return self.send(Audience::AllBut(id), Line::Said { name, text });
                 }
                 Input::Command { .. } => format!("unknown command: {line}"),
             },
             Err(error) => error.to_string(),
         };
-        self.tell(To::One(id), Line::Error(&error));
+        self.send(Audience::Only(id), Line::Error(&error));
     }
 
     fn leave(&mut self, id: Id) {
-        if !self.here.remove(&id) {
+        if !self.members.remove(&id) {
             return;
         }
-        self.due.push_back(Due::Leave(id));
+        self.pending.push_back(Delivery::Leave(id));
         if id == OPERATOR {
             self.open = false;
         } else {
             let left = format!("{} left", name(id));
-            self.tell(To::AllBut(id), Line::Notice(&left));
+            self.send(Audience::AllBut(id), Line::Notice(&left));
         }
     }
 
-    fn tell(&mut self, to: To, line: Line<'_>) {
-        match self.due.back_mut() {
-            Some(Due::Lines(last, lines)) if *last == to && lines.len() < PARCEL => {
+    /// Appends a line to the last batch, if it has the same audience and is not full.
+    fn send(&mut self, to: Audience, line: Line<'_>) {
+        match self.pending.back_mut() {
+            Some(Delivery::Lines(last, lines)) if *last == to && lines.len() < BATCH => {
                 *lines += &format!("{line}\n");
             }
-            _ => self.due.push_back(Due::Lines(to, format!("{line}\n"))),
+            _ => self
+                .pending
+                .push_back(Delivery::Lines(to, format!("{line}\n"))),
         }
     }
 
-    /// Carries out what is due: the one place where the hub waits.
+    /// Carries out all decisions: the only place where the hub waits.
     fn deliver(&mut self) {
-        while let Some(due) = self.due.pop_front() {
-            match due {
-                Due::Enter(id, peer) => drop(self.peers.insert(id, peer)),
-                Due::Lines(to, lines) => self.send(to, lines.into()),
-                Due::Leave(id) => drop(self.peers.remove(&id)),
+        while let Some(delivery) = self.pending.pop_front() {
+            match delivery {
+                Delivery::Join(id, outbox) => drop(self.outboxes.insert(id, outbox)),
+                Delivery::Lines(to, lines) => self.deliver_batch(to, lines.into()),
+                Delivery::Leave(id) => drop(self.outboxes.remove(&id)),
             }
         }
     }
 
-    /// Waits while an outbox is full, which its writer ends within [`STUCK`], by taking lines or by
-    /// giving up.
-    fn send(&mut self, to: To, lines: Arc<str>) {
+    /// Waits while an outbox is full. Its writer ends the wait: it takes a batch, or it drops its
+    /// receiver at its deadline.
+    fn deliver_batch(&mut self, to: Audience, batch: Batch) {
         let mut gone = Vec::new();
-        for (&id, peer) in self.peers.iter().filter(|(id, _)| to.includes(**id)) {
-            let sent = match peer.outbox.try_send(lines.clone()) {
-                Err(TrySendError::Full(lines)) => peer.outbox.send(lines).is_ok(),
+        for (&id, outbox) in self.outboxes.iter().filter(|(id, _)| to.includes(**id)) {
+            // `try_send` first, only to look like step 4, where it matters: on a channel with room,
+            // `send` does the same.
+            let sent = match outbox.try_send(batch.clone()) {
+                Err(TrySendError::Full(batch)) => outbox.send(batch).is_ok(),
                 sent => sent.is_ok(),
             };
             if !sent {
@@ -216,35 +226,10 @@ impl Hub {
             }
         }
         if to.includes(OPERATOR) {
-            self.screen.show(lines);
+            self.operator.send(batch);
         }
         for id in gone {
             self.leave(id);
         }
-    }
-}
-
-/// The operator's outbox. Nobody can be evicted from it: what it does not take in time is lost.
-#[derive(Debug)]
-struct Screen {
-    outbox: Sender<Arc<str>>,
-    stuck: bool,
-}
-
-impl Screen {
-    fn new(outbox: Sender<Arc<str>>) -> Self {
-        let stuck = false;
-        Self { outbox, stuck }
-    }
-
-    /// Waits for at most [`STUCK`], and then not again before everything queued has been printed.
-    fn show(&mut self, lines: Arc<str>) {
-        if self.stuck && !self.outbox.is_empty() {
-            return;
-        }
-        self.stuck = match self.outbox.try_send(lines) {
-            Err(TrySendError::Full(lines)) => self.outbox.send_timeout(lines, STUCK).is_err(),
-            sent => sent.is_err(),
-        };
     }
 }

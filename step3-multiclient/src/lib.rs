@@ -1,37 +1,34 @@
-//! Step 3: many clients, a thread for each thing that blocks, and a hub between them.
+//! Step 3: a chat for many clients, with a thread for each thing that blocks, and a hub.
 //!
 //! ```text
-//! acceptor ── starts a session for each connection
+//! accept loop ── starts a session for each connection
 //!
-//! client-1 reader ─┐                 ┌─ outbox ─ client-1 (writer)
-//! client-2 reader ─┼─ events ─ hub ──┼─ outbox ─ client-2 (writer)
-//! console ─ typed ─┘                 └─ screen ─ printer
+//! client-1 reader ─┐                 ┌─ outbox ─ client-1 writer
+//! client-2 reader ─┼─ events ─ hub ──┼─ outbox ─ client-2 writer
+//! console ─ typed ─┘                 └─ outbox ─ operator's printer
 //! ```
 //!
-//! The hub is the only thread that knows who is here. Readers send it events, and it sends lines to
-//! outboxes, which writers take to their sockets: nobody shares the registry, so nobody locks it.
+//! The hub is an actor: the only thread that knows the members. Readers send it events, and it sends
+//! lines to outboxes, which writers write to their sockets. Nothing is shared, so nothing is locked.
 //!
 //! - *Backpressure with a deadline.* Events and outboxes are bounded. When an outbox is full, the
-//!   hub waits, its event queue fills, readers stop reading, and TCP holds the talkers up. Whoever
-//!   causes it has [`session::STUCK`] to take what was written: after that its writer gives up and
-//!   drops its end of the outbox, upon which the hub's send fails and the hub goes on. So a
-//!   healthy client never loses a line, and a stuck one holds the room up once, and not for long.
-//! - *The end of the outbox is the farewell.* To let somebody go, the hub drops the sender. The
-//!   writer takes what is still queued, says goodbye and shuts its side. `/exit`, the end of a
-//!   client's input and the end of the server are this one path.
+//!   hub waits, its event queue fills, the readers stop reading, and TCP slows the talkers down. A
+//!   slow client may cause this for [`session::WRITE_DEADLINE`]. Then its writer drops its receiver,
+//!   the hub's blocked `send` fails at once, and the hub goes on. So a client that keeps reading
+//!   never loses a line, and a stalled client holds the room up once, for a bounded time.
+//! - *The end of the outbox is the goodbye.* To disconnect a client, the hub drops the sender. The
+//!   writer drains the outbox, writes the goodbye and shuts its side down. `/exit`, the end of a
+//!   client's input and the shutdown of the server all take this path.
+//!
+//! Read [`hub`] first, then [`session`], [`server`] and [`client`]. The rest is hardening, for a
+//! second reading: `accept` (the connection limit, errors), [`console`] (keyboard and output),
+//! `operator` (an output that nobody reads) and [`signals`].
 
-use std::{
-    fmt::Display,
-    io::{self, Write},
-};
-
+mod accept;
 pub mod client;
+pub mod console;
 pub mod hub;
+mod operator;
 pub mod server;
 pub mod session;
-
-/// Writes a line of status to stderr.
-pub fn log(status: impl Display) {
-    // A closed stderr must not end the chat.
-    let _ = writeln!(io::stderr(), "{status}");
-}
+pub mod signals;

@@ -1,25 +1,25 @@
 //! The command line of step 3.
 
-use std::{
-    io,
-    net::{TcpListener, TcpStream},
-    process::ExitCode,
-};
+use std::{io, net::TcpStream, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use common::check_address;
 use step3_multiclient::{
-    client::{self, Console},
-    log, server,
+    client,
+    console::{Console, status},
+    server, signals,
 };
 
-const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
+
+Examples:
   step3-multiclient server            in one terminal
   step3-multiclient client            in others; or: nc 127.0.0.1 8080
   step3-multiclient server [::1]:9000 --max-clients 20
   step3-multiclient client localhost:9000";
 
-/// Chat with many, a thread for each. `/exit` leaves; typed into the server, it ends the chat.
+/// Chat with many, two threads for each. `/exit` leaves; typed into the server, it ends the chat.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -31,16 +31,16 @@ struct Cli {
 enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
-        /// Where to listen; port 0 takes any free one
+        /// The address to listen on; port 0 takes any free one
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
-        /// How many may be here at once
+        /// The maximum number of connections
         #[arg(long, default_value_t = 1000)]
         max_clients: usize,
     },
-    /// Chat on a server
+    /// Connect to a server
     Client {
-        /// Where the server listens
+        /// The address of the server
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
     },
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(format_args!("error: {error:#}"));
+            status(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -59,16 +59,18 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Server { addr, max_clients } => {
-            let shutdown = server::on_signal().context("cannot handle signals")?;
+            signals::ignore_stops_in_background();
+            let shutdown = signals::on_signal().context("cannot handle signals")?;
             let listener =
-                TcpListener::bind(&addr).with_context(|| format!("cannot listen on {addr}"))?;
+                server::bind(&addr).with_context(|| format!("cannot listen on {addr}"))?;
             let console = Console::open(io::stdin(), io::stdout())?;
-            log(format_args!("listening on {}", listener.local_addr()?));
+            status(format_args!("listening on {}", listener.local_addr()?));
             server::run(listener, console, shutdown, max_clients).context("the server failed")
         }
         Command::Client { addr } => {
-            let stream =
-                TcpStream::connect(&addr).with_context(|| format!("cannot connect to {addr}"))?;
+            let context = || format!("cannot connect to {addr}");
+            let addr = check_address(&addr).with_context(context)?;
+            let stream = TcpStream::connect(addr).with_context(context)?;
             let console = Console::open(io::stdin(), io::stdout())?;
             client::run(stream, console).context("the chat ended")
         }

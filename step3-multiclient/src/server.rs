@@ -1,154 +1,93 @@
-//! Bind, accept, shut down.
+//! Bind, run, shut down.
 
 use std::{
-    convert::Infallible,
-    io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    process,
-    sync::Arc,
-    thread::{self, JoinHandle},
+    io,
+    net::{TcpListener, ToSocketAddrs},
+    thread,
     time::{Duration, Instant},
 };
 
-use common::Line;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use common::check_address;
+use crossbeam_channel::bounded;
+use socket2::{Domain, Socket, Type};
 
 use crate::{
-    client::Console,
-    hub::{self, EVENTS, Event, Hub, Id, OPERATOR},
-    log, session,
+    accept,
+    console::Console,
+    hub::{self, EVENTS, Hub, Inbox},
+    signals::Shutdown,
 };
 
-/// How long the farewells and the operator's screen may take together once the server ends.
-const DRAIN: Duration = Duration::from_secs(1);
+/// How many connections may wait to be accepted; std's listener has room for 128.
+const BACKLOG: i32 = 4096;
 
-/// How long accepting pauses after an error: the first time, and at most. A client whom the system
-/// turned away meanwhile tries again after a second, and should find room then.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// The kernel's send buffer of each connection. Left to itself, the kernel hides megabytes of lag.
+const SEND_BUFFER: usize = 256 * 1024;
 
-/// How often errors of accepting are told.
-const TELL: Duration = Duration::from_secs(1);
+/// How long the sessions and the operator's printer have to finish when the server ends.
+const DRAIN: Duration = Duration::from_millis(750);
 
-/// The channel closes at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once
-/// with 130.
+/// Listens on the first address of `addr` that is free.
 ///
 /// # Errors
 ///
-/// Handlers that could not be installed; they can be once in a process.
-pub fn on_signal() -> io::Result<Receiver<Infallible>> {
-    let (shutdown, on_shutdown) = bounded(0);
-    let mut shutdown = Some(shutdown);
-    ctrlc::set_handler(move || {
-        if shutdown.take().is_none() {
-            process::exit(130);
+/// An address of another form than `HOST:PORT`, an unknown host, or no free address.
+pub fn bind(addr: &str) -> io::Result<TcpListener> {
+    let mut listener = Err(io::ErrorKind::AddrNotAvailable.into());
+    for addr in check_address(addr)?.to_socket_addrs()? {
+        listener = listen(addr);
+        if listener.is_ok() {
+            break;
         }
-    })
-    .map_err(io::Error::other)?;
-    Ok(on_shutdown)
+    }
+    listener
 }
 
-/// Serves `listener` until the operator leaves or `shutdown` closes. Then everyone is told goodbye,
-/// and whoever has not taken it within a second is left behind.
+fn listen(addr: std::net::SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    // A restarted server gets its port at once. Elsewhere the option would share the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves `listener` until the operator leaves or `shutdown` closes. Then every client gets a
+/// goodbye, and the server waits for at most [`DRAIN`] until the sessions have ended.
 ///
 /// # Errors
 ///
-/// An acceptor that could not start. No session's error ends a server.
+/// An accept loop that could not start or that panicked. An error of a session never ends the server.
 pub fn run(
     listener: TcpListener,
     console: Console,
-    shutdown: Receiver<Infallible>,
+    shutdown: Shutdown,
     max_clients: usize,
 ) -> io::Result<()> {
-    let addr = listener.local_addr()?;
     let (events, inbox) = bounded(EVENTS);
     let (stop, stopped) = bounded(0);
-    let acceptor = thread::Builder::new()
-        .name("acceptor".into())
-        .spawn(move || accept(listener, max_clients, events, stopped))?;
-    let hub = Hub::new(console.screen);
-    hub::run(hub, &inbox, console.typed, shutdown);
+    let addr = listener.local_addr()?;
+    let accepting = thread::Builder::new()
+        .name("accept".into())
+        .spawn(move || accept::run(listener, max_clients, events, stopped))?;
+    let mut inbox = Inbox {
+        events: inbox,
+        typed: console.typed,
+        shutdown,
+    };
+    hub::run(Hub::new(console.output), &mut inbox);
 
-    // The hub is gone, and with it every outbox: the writers are saying goodbye.
+    // The hub is gone, and with it every outbox: the writers write their goodbyes.
     let deadline = Instant::now() + DRAIN;
     drop(stop);
-    wake(addr, &acceptor, deadline);
-    // Readers may be blocked on a full queue. It closes when the last session has ended.
-    while inbox.recv_deadline(deadline).is_ok() {}
-    // A screen that nobody reads, or that is closed, is no reason to fail or to stay.
+    accept::wake(addr, accepting, deadline)?;
+    // Nothing can end the sessions that are left when this returns, except the end of the process.
+    // Readers may be waiting for room in the event queue. It closes when the last session ends.
+    while Instant::now() < deadline && inbox.events.recv_deadline(deadline).is_ok() {}
+    // An output that is closed or that nobody reads is no reason to fail, or to stay.
     let _ = console.printed.recv_deadline(deadline);
     Ok(())
-}
-
-/// Starts a session for each connection, until `stop` closes. Holds a sender of `events`, as every
-/// session does.
-fn accept(
-    listener: TcpListener,
-    max_clients: usize,
-    events: Sender<Event>,
-    stop: Receiver<Infallible>,
-) {
-    let seats = Arc::new(());
-    let mut id = OPERATOR;
-    let mut pause = PAUSE.0;
-    let mut told = None::<Instant>;
-    loop {
-        // A thread that is blocked here sees nothing else: `wake` makes it look at `stop`.
-        let accepted = listener.accept();
-        if stop.try_recv() == Err(TryRecvError::Disconnected) {
-            return;
-        }
-        match accepted {
-            Ok((stream, _)) if Arc::strong_count(&seats) > max_clients => refuse(stream),
-            Ok((stream, _)) => {
-                id += 1;
-                pause = PAUSE.0;
-                start(id, stream, seats.clone(), events.clone());
-            }
-            Err(error) => {
-                if told.is_none_or(|told| told.elapsed() >= TELL) {
-                    log(format_args!("cannot accept: {error}"));
-                    told = Some(Instant::now());
-                }
-                if stop.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
-                    return;
-                }
-                pause = PAUSE.1.min(pause * 2);
-            }
-        }
-    }
-}
-
-/// A session that cannot start costs its client only.
-fn start(id: Id, stream: TcpStream, seat: Arc<()>, events: Sender<Event>) {
-    let started = thread::Builder::new()
-        .name(hub::name(id))
-        .spawn(move || session::run(id, stream, seat, events));
-    if let Err(error) = started {
-        log(format_args!("cannot start a session: {error}"));
-    }
-}
-
-/// Says why, and closes. Nobody waits: a fresh socket has room for a line.
-fn refuse(mut stream: TcpStream) {
-    // What fails here has failed for somebody who is gone already.
-    let _ = stream.set_nonblocking(true);
-    let _ = stream.write(format!("{}\n", Line::Error("server is full")).as_bytes());
-    let _ = stream.shutdown(Shutdown::Write);
-    // With input unread, closing would reset the connection and destroy the line.
-    let _ = stream.read(&mut [0; 4096]);
-}
-
-/// Ends the acceptor, which is blocked in accept and has to look at `stop`: a throw-away connection
-/// makes it. Connecting fails while descriptors are out, so this goes on until the thread ends.
-fn wake(addr: SocketAddr, acceptor: &JoinHandle<()>, deadline: Instant) {
-    let ip = match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let addr = SocketAddr::new(ip, addr.port());
-    while !acceptor.is_finished() && Instant::now() < deadline {
-        let _ = TcpStream::connect_timeout(&addr, PAUSE.0);
-        thread::sleep(PAUSE.0);
-    }
 }

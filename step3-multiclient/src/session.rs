@@ -2,10 +2,11 @@
 //! blocks on the outbox.
 
 use std::{
+    convert::Infallible,
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::{Shutdown as Close, TcpStream},
     sync::Arc,
-    thread,
+    thread::Builder,
     time::{Duration, Instant},
 };
 
@@ -13,76 +14,95 @@ use common::{Line, LineDecoder, LineError, MAX_TEXT};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::{
-    hub::{self, Event, Id, Peer},
-    log,
+    console::status,
+    hub::{Batch, Event, Id},
 };
 
-/// How many lines, or batches of lines, may wait for a client before the hub has to.
+/// The capacity of an outbox in batches. When it is full, the hub waits.
 const OUTBOX: usize = 256;
 
-/// How many bytes go to a socket at once; the last line may exceed it.
-pub(crate) const BATCH: usize = 64 * 1024;
+/// How many bytes the writer coalesces into one write; the last batch may exceed it.
+const WRITE: usize = 64 * 1024;
 
-/// How long a socket may take over one batch before its client is too slow to stay.
-pub const STUCK: Duration = Duration::from_millis(250);
+/// How long a socket may take to accept one write before its client is evicted.
+///
+/// Longer than a retransmission timeout of TCP (200 ms and more): a lost packet evicts nobody.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How long a client may take over its last lines, and then over closing its side.
+/// How long a client may take to accept its last lines, and then to close its side.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Reports that a client left, when it is dropped: a thread that panics drops it, too.
-struct Leaving {
+/// How long the writer waits between two attempts to write the last lines.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// A drop guard that reports that a client left, also if the thread panics.
+struct LeaveGuard {
     id: Id,
     events: Sender<Event>,
 }
 
-impl Drop for Leaving {
+impl Drop for LeaveGuard {
     fn drop(&mut self) {
         // Fails if the server has ended.
         let _ = self.events.send(Event::Left(self.id));
     }
 }
 
-/// Serves one client until it has left and its connection is closed. This thread is its writer.
-pub(crate) fn run(id: Id, stream: TcpStream, seat: Arc<()>, events: Sender<Event>) {
-    // Fails for a client that is gone, which its reader learns.
-    let _ = stream.set_nodelay(true);
-    let stream = Arc::new(stream);
-    let (outbox, lines) = bounded(OUTBOX);
-    if events
-        .send(Event::Joined(id, Peer { seat, outbox }))
-        .is_err()
-    {
-        return;
-    }
-    let (reading, read_to_end) = bounded::<()>(0);
-    let leaving = Leaving { id, events };
-    let reader = thread::Builder::new().name(hub::name(id) + " reader");
-    let reader = reader.spawn({
-        let stream = stream.clone();
-        let leaving = Leaving {
-            id,
-            events: leaving.events.clone(),
-        };
-        move || {
-            let _reading = reading;
-            read(&stream, leaving)
-        }
-    });
-    if let Err(error) = reader {
-        log(format_args!("cannot start a reader: {error}"));
-    }
-    // A connection that breaks is how clients vanish: `Left` says all that there is to say.
-    let _ = write(&stream, lines, leaving);
-    // Closing with input unread would reset the connection and destroy the last lines.
-    let _ = stream.shutdown(Shutdown::Write);
-    let _ = read_to_end.recv_timeout(LINGER);
-    // Wakes a blocked reader. Nothing gentler does.
-    let _ = stream.shutdown(Shutdown::Both);
+/// A thread of one client. Linux cuts names to 15 bytes: the role comes first, so that it remains.
+pub(crate) fn thread(role: &str, id: Id) -> Builder {
+    Builder::new().name(format!("{role}-{id}"))
 }
 
-/// Socket to hub, until the end of input. Then it drops `leaving`.
-fn read(mut stream: &TcpStream, leaving: Leaving) -> io::Result<()> {
-    let mut decoder = LineDecoder::new(MAX_TEXT);
+/// Serves one client until it has left and its socket is closed. This thread is its writer.
+pub(crate) fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
+    // Send small writes at once, instead of waiting for the client to acknowledge the last one. An
+    // error means that the client is gone, which the reader notices.
+    let _ = stream.set_nodelay(true);
+    // A thread may outlive the function that starts it, so `spawn` asks for `'static`: it cannot
+    // borrow the socket. Both threads own it, and `&TcpStream` is enough to read and to write. What
+    // they own moves to another thread, so `spawn` asks for `Send`.
+    let stream = Arc::new(stream);
+    let (sender, outbox) = bounded(OUTBOX);
+    if events.send(Event::Joined(id, sender)).is_err() {
+        return;
+    }
+    let guard = LeaveGuard {
+        id,
+        events: events.clone(),
+    };
+    let (end, on_end) = bounded::<Infallible>(0);
+    let reader = thread("reader", id).spawn({
+        let stream = stream.clone();
+        move || {
+            // Closes the channel when this thread ends. `let _ = end` would not even move `end` into
+            // the closure: `_` is no variable, and owns nothing.
+            let _end = end;
+            read(&stream, LeaveGuard { id, events })
+        }
+    });
+    let reader = match reader {
+        Ok(reader) => reader,
+        Err(error) => {
+            status(format_args!("cannot start a reader: {error}"));
+            // Before the guard, as in `write`.
+            return drop(outbox);
+        }
+    };
+    // An error here is a lost connection: the drop guards report it.
+    let _ = write(&stream, guard, outbox);
+    // Closing a socket with unread input resets the connection, which destroys the last lines. So
+    // the reader goes on until the client closes its side.
+    let _ = stream.shutdown(Close::Write);
+    let _ = on_end.recv_timeout(LINGER);
+    // Wakes a reader that is blocked; nothing gentler does. Fails if the connection is lost.
+    let _ = stream.shutdown(Close::Both);
+    // If the reader panicked, its guard has reported it.
+    let _ = reader.join();
+}
+
+/// Socket to hub, until EOF.
+fn read(mut stream: &TcpStream, guard: LeaveGuard) -> io::Result<()> {
+    let mut decoder = LineDecoder::for_telnet(MAX_TEXT);
     let mut buf = [0; 4096];
     loop {
         let n = match stream.read(&mut buf) {
@@ -93,54 +113,72 @@ fn read(mut stream: &TcpStream, leaving: Leaving) -> io::Result<()> {
             0 => decoder.finish().collect(),
             n => decoder.feed(&buf[..n]).collect(),
         };
-        let flood = lines.last() == Some(&Err(LineError::Flood));
-        let heard = leaving.events.send(Event::Heard(leaving.id, lines));
-        if n == 0 || flood || heard.is_err() {
+        let unterminated = lines.last() == Some(&Err(LineError::Unterminated));
+        let open = lines.is_empty() || {
+            let received = Event::Received(guard.id, lines);
+            guard.events.send(received).is_ok()
+        };
+        if n == 0 || unterminated || !open {
             return Ok(());
         }
     }
 }
 
-/// Outbox to socket, until the hub drops the outbox; then the farewell.
+/// Outbox to socket, until the hub drops the outbox; then the goodbye.
 ///
-/// A client that does not take a batch within [`STUCK`] is evicted. Dropping `lines` then tells the
-/// hub, which may be waiting in a send; dropping `leaving` tells it in any case.
-fn write(stream: &TcpStream, lines: Receiver<Arc<str>>, leaving: Leaving) -> io::Result<()> {
-    while let Ok(line) = lines.recv() {
-        let batch = gather(line, &lines);
-        let mut rest = &batch[..];
-        let written = write_all_within(stream, &mut rest, STUCK);
+/// At [`WRITE_DEADLINE`] the writer evicts its client. The drop order prevents a deadlock: the hub
+/// may be waiting for room in this outbox, and it takes no event before that wait ends. So the
+/// outbox is dropped first, and only then the guard, whose `Left` may have to wait for room in the
+/// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
+fn write(stream: &TcpStream, guard: LeaveGuard, outbox: Receiver<Batch>) -> io::Result<()> {
+    while let Ok(batch) = outbox.recv() {
+        #[cfg(test)]
+        assert_ne!(&*batch, tests::PANIC);
+        let bytes = coalesce(batch, &outbox);
+        let mut rest = &bytes[..];
+        let written = write_all_within(stream, &mut rest, WRITE_DEADLINE);
         if let Err(error) = written {
-            drop(lines);
-            drop(leaving);
+            drop(outbox);
+            drop(guard);
             return match error.kind() {
-                ErrorKind::TimedOut => evict(stream, &batch, rest.len()),
+                ErrorKind::TimedOut => evict(stream, &bytes, rest.len()),
                 _ => Err(error),
             };
         }
     }
     let goodbye = format!("{}\n", Line::Notice("goodbye"));
-    write_all_within(stream, &mut goodbye.as_bytes(), STUCK)
+    write_all_within(stream, &mut goodbye.as_bytes(), LINGER)
 }
 
-/// Finishes the line that was cut and says why there are no more, if the socket takes it.
-fn evict(stream: &TcpStream, batch: &[u8], rest: usize) -> io::Result<()> {
-    let (taken, rest) = batch.split_at(batch.len() - rest);
+/// Completes the line that was cut off and sends the reason, if the socket accepts it.
+///
+/// The system reports a full socket as writable when a third of its buffer is free. The last lines
+/// need less, so this tries again and again instead of waiting for the report.
+fn evict(mut stream: &TcpStream, bytes: &[u8], rest: usize) -> io::Result<()> {
+    let (written, rest) = bytes.split_at(bytes.len() - rest);
     let mut last = Vec::new();
-    if taken.last().is_some_and(|&byte| byte != b'\n') {
-        last.extend(
-            rest.split_inclusive(|&byte| byte == b'\n')
-                .next()
-                .unwrap_or_default(),
-        );
+    if written.last().is_some_and(|byte| *byte != b'\n') {
+        let line = rest.split_inclusive(|byte| *byte == b'\n').next();
+        last.extend(line.unwrap_or_default());
     }
     last.extend(format!("{}\n", Line::Error("too slow")).as_bytes());
-    write_all_within(stream, &mut &last[..], LINGER)
+    let deadline = Instant::now() + LINGER;
+    let mut rest = &last[..];
+    stream.set_write_timeout(Some(RETRY))?;
+    while !rest.is_empty() {
+        match stream.write(rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(error) if !is_timeout(&error) => return Err(error),
+            Err(_) if Instant::now() < deadline => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
-/// Writes all of `rest` within `limit`, or fails with `TimedOut`; then `rest` is what was not taken.
+/// Writes all of `rest` within `limit`, or fails with `TimedOut`; `rest` is then what remains.
 ///
-/// The timeout of a socket is for each call, so the time left is set before each.
+/// The timeout of a socket is for one call, so this sets it to the time that is left before each.
 fn write_all_within(mut stream: &TcpStream, rest: &mut &[u8], limit: Duration) -> io::Result<()> {
     let deadline = Instant::now() + limit;
     while !rest.is_empty() {
@@ -151,41 +189,85 @@ fn write_all_within(mut stream: &TcpStream, rest: &mut &[u8], limit: Duration) -
         stream.set_write_timeout(Some(left))?;
         match stream.write(rest) {
             Ok(n) => *rest = &rest[n..],
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-                _ => return Err(error),
-            },
+            Err(error) if !is_timeout(&error) => return Err(error),
+            Err(_) => {}
         }
     }
     Ok(())
 }
 
-/// The bytes of `line` and of what is queued behind it, up to [`BATCH`].
-pub(crate) fn gather(line: Arc<str>, lines: &Receiver<Arc<str>>) -> Vec<u8> {
-    // What is queued is about as long, line by line.
-    let mut batch = Vec::with_capacity((line.len() * (1 + lines.len())).min(2 * BATCH));
-    batch.extend_from_slice(line.as_bytes());
-    while batch.len() < BATCH
-        && let Ok(line) = lines.try_recv()
+/// Whether a write may be tried again: it reached its timeout, or a signal interrupted it.
+fn is_timeout(error: &io::Error) -> bool {
+    // Unix reports a timeout as `WouldBlock`, Windows as `TimedOut`.
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}
+
+/// Joins the batches that are queued, up to [`WRITE`] bytes, into one.
+fn coalesce(batch: Batch, outbox: &Receiver<Batch>) -> Vec<u8> {
+    // A guess that saves reallocation: queued batches are about equally long.
+    let mut bytes = Vec::with_capacity((batch.len() * (1 + outbox.len())).min(2 * WRITE));
+    bytes.extend_from_slice(batch.as_bytes());
+    while bytes.len() < WRITE
+        && let Ok(batch) = outbox.try_recv()
     {
-        batch.extend_from_slice(line.as_bytes());
+        bytes.extend_from_slice(batch.as_bytes());
     }
-    batch
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        net::TcpListener,
+        thread::{self, JoinHandle},
+    };
+
     use super::*;
+
+    /// A batch that makes the writer panic.
+    pub(super) const PANIC: &str = "on purpose";
+
+    const PATIENCE: Duration = Duration::from_secs(5);
 
     #[test]
     fn a_thread_that_panics_reports_that_its_client_left() {
         let (events, inbox) = bounded(1);
-        let leaving = Leaving { id: 7, events };
+        let guard = LeaveGuard { id: 7, events };
         let died = thread::spawn(move || {
-            let _leaving = leaving;
+            let _guard = guard;
             panic!("on purpose");
         });
         assert!(matches!(inbox.recv(), Ok(Event::Left(7))));
         assert!(died.join().is_err());
+    }
+
+    /// A writer that is about to panic.
+    fn start(guard: LeaveGuard, outbox: Receiver<Batch>) -> JoinHandle<io::Result<()>> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        thread::spawn(move || write(&stream, guard, outbox))
+    }
+
+    #[test]
+    fn a_writer_that_panics_frees_a_hub_that_waits_for_its_outbox() {
+        let (events, inbox) = bounded(1);
+        let (sender, outbox) = bounded(1);
+        events.send(Event::Left(1)).unwrap();
+        let writer = start(LeaveGuard { id: 7, events }, outbox);
+        // This thread is the hub: while it waits in `send`, it takes no event from the full queue.
+        let failed = loop {
+            if let Err(error) = sender.send_timeout(PANIC.into(), PATIENCE) {
+                break error;
+            }
+        };
+        assert!(failed.is_disconnected());
+        for id in [1, 7] {
+            let event = inbox.recv_timeout(PATIENCE).unwrap();
+            assert!(matches!(event, Event::Left(left) if left == id));
+        }
+        assert!(writer.join().is_err());
     }
 }

@@ -1,59 +1,69 @@
-//! What cannot be provoked from outside: threads that die without a word.
+//! Failures that cannot be provoked from outside: writers that end without a word.
 
-use std::{sync::Arc, thread};
+use std::{
+    convert::Infallible,
+    thread::{self, JoinHandle},
+};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never};
-use step3_multiclient::hub::{self, Event, Hub, Id, Peer};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use step3_multiclient::hub::{self, Batch, Event, Hub, Id, Inbox};
 
-fn join(events: &Sender<Event>, id: Id) -> Receiver<Arc<str>> {
-    let (outbox, lines) = bounded(2);
-    let seat = Arc::new(());
-    events
-        .send(Event::Joined(id, Peer { seat, outbox }))
-        .unwrap();
-    lines
+fn join(events: &Sender<Event>, id: Id) -> Receiver<Batch> {
+    let (sender, outbox) = bounded(2);
+    events.send(Event::Joined(id, sender)).unwrap();
+    outbox
+}
+
+fn start(events: Receiver<Event>, operator: Sender<Batch>) -> (JoinHandle<()>, Sender<Infallible>) {
+    let (shutdown, on_shutdown) = bounded(1);
+    let (_, typed) = bounded(1);
+    let mut inbox = Inbox {
+        events,
+        typed,
+        shutdown: on_shutdown,
+    };
+    let hub = thread::spawn(move || hub::run(Hub::new(operator), &mut inbox));
+    (hub, shutdown)
 }
 
 #[test]
-fn a_writer_that_died_has_left() {
+fn a_client_whose_writer_died_has_left() {
     let (events, inbox) = bounded(16);
-    let (screen, shown) = bounded(16);
-    let hub = thread::spawn(move || hub::run(Hub::new(screen), &inbox, never(), never()));
+    let (operator, printed) = bounded(16);
+    let (hub, _shutdown) = start(inbox, operator);
     let ann = join(&events, 1);
     drop(join(&events, 2));
-    let lines: Vec<_> = ann.iter().take(3).collect();
-    assert_eq!(
-        lines,
-        [
-            "* you are client-1\n",
-            "* client-2 joined\n",
-            "* client-2 left\n"
-        ]
-        .map(Arc::from)
-    );
+    for line in [
+        "* you are client-1\n",
+        "* client-2 joined\n",
+        "* client-2 left\n",
+    ] {
+        assert_eq!(ann.recv().unwrap(), line.into());
+    }
     drop(events);
     hub.join().unwrap();
     // The hub is gone, and with it every outbox.
     assert!(ann.recv().is_err());
-    assert_eq!(shown.iter().count(), 3);
+    assert_eq!(printed.iter().count(), 3);
 }
 
 #[test]
-fn a_stuck_writer_that_gives_up_frees_the_hub() {
+fn a_stalled_writer_that_drops_its_outbox_frees_the_hub() {
     let (events, inbox) = bounded(16);
-    let (screen, _shown) = bounded(16);
-    let hub = thread::spawn(move || hub::run(Hub::new(screen), &inbox, never(), never()));
-    let stuck = join(&events, 1);
+    let (operator, _printed) = bounded(16);
+    let (hub, _shutdown) = start(inbox, operator);
+    let stalled = join(&events, 1);
     let ann = join(&events, 2);
     assert_eq!(ann.recv().unwrap(), "* you are client-2\n".into());
     for text in ["one", "two", "three"] {
-        events.send(Event::Heard(2, vec![Ok(text.into())])).unwrap();
+        let received = Event::Received(2, vec![Ok(text.into())]);
+        events.send(received).unwrap();
     }
-    // It holds two lines, of which it has not taken one.
-    while !stuck.is_full() {
+    // The outbox is full, and the hub waits in `send`.
+    while !stalled.is_full() {
         thread::yield_now();
     }
-    drop(stuck);
+    drop(stalled);
     assert_eq!(ann.recv().unwrap(), "* client-1 left\n".into());
     drop(events);
     hub.join().unwrap();

@@ -1,0 +1,159 @@
+//! The accept loop: the connection limit, and errors that go away by themselves.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown as Close, SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use common::Line;
+use crossbeam_channel::{RecvTimeoutError, Sender, TryRecvError};
+
+use crate::{
+    console::status,
+    hub::{Event, OPERATOR},
+    session,
+    signals::Shutdown,
+};
+
+/// The first pause after an error. It doubles with each further error.
+const MIN_BACKOFF: Duration = Duration::from_millis(10);
+
+/// The longest pause. It is below 1 s, because the kernel retries a dropped SYN after 1 s.
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+
+/// How often errors are reported.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// Starts a session for each connection until `stop` closes. Holds a sender of `events`, as every
+/// session does.
+///
+/// A connection slot is free again when its session has ended and its socket is closed. So the
+/// limit bounds threads and file descriptors, not only members.
+pub(crate) fn run(
+    listener: TcpListener,
+    max_clients: usize,
+    events: Sender<Event>,
+    stop: Shutdown,
+) {
+    let slots = Slots::new(max_clients);
+    let mut id = OPERATOR;
+    let mut backoff = Backoff::new();
+    loop {
+        // A thread that is blocked here sees nothing else, so `wake` connects.
+        let accepted = listener.accept();
+        if stop.try_recv() == Err(TryRecvError::Disconnected) {
+            return;
+        }
+        let started = match accepted {
+            Ok((stream, _)) => {
+                let Some(slot) = slots.take() else {
+                    refuse(stream);
+                    continue;
+                };
+                id += 1;
+                let events = events.clone();
+                session::thread("writer", id).spawn(move || {
+                    session::run(id, stream, events);
+                    drop(slot);
+                })
+            }
+            // The client gave up before it was accepted.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(_) => backoff.pause = MIN_BACKOFF,
+            Err(error) => {
+                let pause = backoff.next(&error);
+                if stop.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Connection slots. Each reference to `taken`, except this one, is a slot that is taken.
+struct Slots {
+    max: usize,
+    taken: Arc<()>,
+}
+
+/// A connection slot that is taken until this is dropped.
+struct Slot(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
+
+impl Slots {
+    fn new(max: usize) -> Self {
+        let taken = Arc::new(());
+        Self { max, taken }
+    }
+
+    fn take(&self) -> Option<Slot> {
+        (Arc::strong_count(&self.taken) <= self.max).then(|| Slot(self.taken.clone()))
+    }
+}
+
+/// Grows the pause between two errors, and reports them once in a while.
+struct Backoff {
+    pause: Duration,
+    reported: Option<Instant>,
+}
+
+impl Backoff {
+    fn new() -> Self {
+        Self {
+            pause: MIN_BACKOFF,
+            reported: None,
+        }
+    }
+
+    fn next(&mut self, error: &io::Error) -> Duration {
+        if self.reported.is_none_or(|last| last.elapsed() >= REPORT) {
+            status(format_args!("cannot accept: {error}"));
+            self.reported = Some(Instant::now());
+        }
+        let pause = self.pause;
+        self.pause = MAX_BACKOFF.min(2 * pause);
+        pause
+    }
+}
+
+/// Sends the reason and closes. It never waits: a fresh socket has room for a line.
+fn refuse(mut stream: TcpStream) {
+    if stream.set_nonblocking(true).is_err() {
+        return;
+    }
+    // If any of this fails, the client is gone already.
+    let _ = stream.write(format!("{}\n", Line::Error("server is full")).as_bytes());
+    let _ = stream.shutdown(Close::Write);
+    // Closing a socket with unread input resets the connection, which destroys the line.
+    let _ = stream.read(&mut [0; 4096]);
+}
+
+/// Ends an accept loop whose `stop` is closed. It may be blocked in `accept`, so a throw-away
+/// connection wakes it. Connecting fails while no file descriptor is free: try until `deadline`.
+pub(crate) fn wake(
+    mut addr: SocketAddr,
+    accepting: JoinHandle<()>,
+    deadline: Instant,
+) -> io::Result<()> {
+    // `set_ip` keeps the scope of an IPv6 address, which a link-local address needs.
+    match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    while !accepting.is_finished() && Instant::now() < deadline {
+        // An error is likely while the loop ends by itself.
+        let _ = TcpStream::connect_timeout(&addr, MIN_BACKOFF);
+        thread::sleep(MIN_BACKOFF);
+    }
+    if !accepting.is_finished() {
+        return Ok(());
+    }
+    let panicked = |_| io::Error::other("the accept loop panicked");
+    accepting.join().map_err(panicked)
+}

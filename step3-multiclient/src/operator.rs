@@ -1,0 +1,44 @@
+//! The operator's output, which may lose lines but never costs a client anything.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
+
+use crate::hub::Batch;
+
+/// How long a full output may hold the room up, once.
+const STALL: Duration = Duration::from_millis(250);
+
+/// The operator's outbox. The operator cannot be evicted: if the output stays full, its lines are
+/// dropped.
+#[derive(Debug)]
+pub(crate) struct Output {
+    outbox: Sender<Batch>,
+    stalled: bool,
+}
+
+impl Output {
+    /// An output that has not stalled.
+    pub(crate) fn new(outbox: Sender<Batch>) -> Self {
+        Self {
+            outbox,
+            stalled: false,
+        }
+    }
+
+    /// Waits for at most [`STALL`]. After that it drops batches, until everything queued has been
+    /// printed.
+    pub(crate) fn send(&mut self, batch: Batch) {
+        if self.stalled && !self.outbox.is_empty() {
+            return;
+        }
+        self.stalled = match self.outbox.try_send(batch) {
+            Err(TrySendError::Full(batch)) => {
+                let sent = self.outbox.send_timeout(batch, STALL);
+                sent.is_err_and(|error| error.is_timeout())
+            }
+            // A closed output takes nothing, at once.
+            Err(TrySendError::Disconnected(_)) | Ok(()) => false,
+        };
+    }
+}

@@ -1,0 +1,61 @@
+//! SIGINT, SIGTERM, and SIGTTIN, which stops a server in the background.
+
+use std::{
+    convert::Infallible,
+    env,
+    io::{self, IsTerminal},
+    process,
+};
+
+use crossbeam_channel::{Receiver, bounded};
+
+/// Closes when it is time to end; it never carries a message.
+pub type Shutdown = Receiver<Infallible>;
+
+/// Closes the returned channel at the first SIGINT or SIGTERM. A second one ends the process at
+/// once, with code 130.
+///
+/// SIGHUP counts, too: the `termination` feature of ctrlc adds both it and SIGTERM to SIGINT.
+///
+/// # Errors
+///
+/// Handlers that could not be installed.
+pub fn on_signal() -> io::Result<Shutdown> {
+    let (shutdown, on_shutdown) = bounded(0);
+    let mut shutdown = Some(shutdown);
+    // ctrlc calls this on a thread of its own, so it may do what a signal handler may not.
+    ctrlc::set_handler(move || {
+        if shutdown.take().is_none() {
+            process::exit(130);
+        }
+    })
+    .map_err(io::Error::other)?;
+    Ok(on_shutdown)
+}
+
+/// Lets a server run in the background of a terminal (`server &`).
+///
+/// A process that reads the keyboard from the background is stopped with all its threads, by
+/// SIGTTIN. If it ignores the signal, the read fails instead. std cannot ignore a signal, but a
+/// shell can, and a program inherits that from the shell that executes it. So the program executes
+/// itself once more, through a shell. It keeps its process id.
+pub fn ignore_stops_in_background() {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        const DONE: &str = "CHAT_IGNORES_SIGTTIN";
+        if !io::stdin().is_terminal() || env::var_os(DONE).is_some() {
+            return;
+        }
+        let Ok(program) = env::current_exe() else {
+            return;
+        };
+        // This only returns if it fails. Then the server still works in the foreground.
+        let _ = process::Command::new("sh")
+            .args(["-c", "trap '' TTIN TTOU; exec \"$0\" \"$@\""])
+            .arg(program)
+            .args(env::args_os().skip(1))
+            .env(DONE, "1")
+            .exec();
+    }
+}
