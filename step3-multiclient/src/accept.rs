@@ -38,7 +38,7 @@ pub(crate) fn run(
     events: Sender<Event>,
     stop: Shutdown,
 ) {
-    let slots = Slots::new(max_clients);
+    let slots = Slots::default();
     let mut id = OPERATOR;
     let mut backoff = Backoff::new();
     loop {
@@ -49,13 +49,14 @@ pub(crate) fn run(
         }
         let started = match accepted {
             Ok((stream, _)) => {
-                let Some(slot) = slots.take() else {
+                let Some(slot) = slots.take(max_clients) else {
                     refuse(stream);
                     continue;
                 };
                 id += 1;
                 let events = events.clone();
-                session::thread("writer", id).spawn(move || {
+                let writer = thread::Builder::new().name(format!("writer-{id}"));
+                writer.spawn(move || {
                     session::run(id, stream, events);
                     drop(slot);
                 })
@@ -76,23 +77,13 @@ pub(crate) fn run(
     }
 }
 
-/// Connection slots. Each reference to `taken`, except this one, is a slot that is taken.
-struct Slots {
-    max: usize,
-    taken: Arc<()>,
-}
-
-/// A connection slot that is taken until this is dropped.
-struct Slot(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
+/// Connection slots. Each clone of the `Arc` is a slot that is taken until it is dropped.
+#[derive(Default)]
+struct Slots(Arc<()>);
 
 impl Slots {
-    fn new(max: usize) -> Self {
-        let taken = Arc::new(());
-        Self { max, taken }
-    }
-
-    fn take(&self) -> Option<Slot> {
-        (Arc::strong_count(&self.taken) <= self.max).then(|| Slot(self.taken.clone()))
+    fn take(&self, max: usize) -> Option<Arc<()>> {
+        (Arc::strong_count(&self.0) <= max).then(|| self.0.clone())
     }
 }
 
@@ -146,14 +137,14 @@ pub(crate) fn wake(
         IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    while !accepting.is_finished() && Instant::now() < deadline {
-        // An error is likely while the loop ends by itself.
+    while Instant::now() < deadline {
+        if accepting.is_finished() {
+            let panicked = |_| io::Error::other("the accept loop panicked");
+            return accepting.join().map_err(panicked);
+        }
+        // If it fails, the next one may succeed.
         let _ = TcpStream::connect_timeout(&addr, MIN_BACKOFF);
         thread::sleep(MIN_BACKOFF);
     }
-    if !accepting.is_finished() {
-        return Ok(());
-    }
-    let panicked = |_| io::Error::other("the accept loop panicked");
-    accepting.join().map_err(panicked)
+    Ok(())
 }

@@ -1,15 +1,15 @@
-//! The console end: a writer that blocks on the keyboard, and a reader that blocks on the socket.
+//! The console end: a writer that waits for the keyboard, and a reader that waits for the socket.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown as Close, TcpStream},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use common::{Input, LineDecoder, LineError, MAX_LINE, sanitize};
-use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select};
 
 use crate::console::{Console, status};
 
@@ -23,9 +23,11 @@ const FINAL: [&str; 2] = ["server is full", "too slow"];
 ///
 /// # Errors
 ///
+/// A thread that could not start.
+///
 /// A connection that ended without a goodbye, because it broke, was refused or did not end in
-/// time; an unterminated line from either side; an output that cannot be written to; a thread
-/// that cannot start. A closed output is no error: nobody reads any more.
+/// time; an unterminated line from either side; an output that cannot be written to. A closed
+/// output is no error: nobody reads any more.
 pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stream = Arc::new(stream);
@@ -46,32 +48,36 @@ pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
         }
     })?;
     let mut result = Ok(());
-    let mut deadline = never();
+    let mut deadline = None;
     let result = loop {
         select! {
             recv(on_end) -> end => {
                 result = end.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")));
                 // The last sender: the printer prints what is queued and ends.
-                keep_printing = None;
+                drop(keep_printing.take());
                 on_end = never();
             }
             recv(console.printed) -> printed => break printed.unwrap_or(Ok(())).and(result),
-            recv(on_exit) -> exit => {
-                match exit {
-                    Ok(Ok(())) => deadline = after(LINGER),
-                    Ok(Err(error)) => break Err(io::Error::other(error)),
-                    // No more lines will be typed: read on until the end.
-                    Err(_) => {}
-                }
-                on_exit = never();
-            }
-            recv(deadline) -> _ => break Err(ErrorKind::TimedOut.into()),
+            // A closed channel only means that no more lines will be typed: read on until the end.
+            recv(on_exit) -> exit => match exit {
+                Ok(Ok(())) => deadline = Some(Instant::now() + LINGER),
+                Ok(Err(error)) => break Err(io::Error::other(error)),
+                Err(_) => on_exit = never(),
+            },
+            recv(expiry(deadline)) -> _ => break Err(ErrorKind::TimedOut.into()),
         }
     };
-    drop(keep_printing);
     // Wakes a reader that is blocked; nothing gentler does. Fails if the connection is lost.
     let _ = stream.shutdown(Close::Both);
     result
+}
+
+/// Waits until `deadline`, or for ever if there is none.
+fn expiry(deadline: Option<Instant>) -> Receiver<Instant> {
+    match deadline {
+        Some(deadline) => at(deadline),
+        None => never(),
+    }
 }
 
 /// Keyboard to socket. Sends `Ok` to `exit` after `/exit`; dropping `exit` only means that no more

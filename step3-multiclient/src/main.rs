@@ -19,7 +19,7 @@ Examples:
   step3-multiclient server [::1]:9000 --max-clients 20
   step3-multiclient client localhost:9000";
 
-/// Chat with many, two threads for each. `/exit` leaves; typed into the server, it ends the chat.
+/// Chat with many. `/exit` leaves; typed into the server, it ends the chat.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -61,8 +61,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Server { addr, max_clients } => {
             signals::ignore_stops_in_background();
             let shutdown = signals::on_signal().context("cannot handle signals")?;
-            let listener =
-                server::bind(&addr).with_context(|| format!("cannot listen on {addr}"))?;
+            let context = || format!("cannot listen on {addr}");
+            let listener = server::bind(&addr).with_context(context)?;
             let console = Console::open(io::stdin(), io::stdout())?;
             status(format_args!("listening on {}", listener.local_addr()?));
             server::run(listener, console, shutdown, max_clients).context("the server failed")

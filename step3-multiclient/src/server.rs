@@ -60,7 +60,7 @@ fn listen(addr: std::net::SocketAddr) -> io::Result<TcpListener> {
 ///
 /// # Errors
 ///
-/// An accept loop that could not start or that panicked. An error of a session never ends the server.
+/// An accept loop that failed. An error of a session never ends the server.
 pub fn run(
     listener: TcpListener,
     console: Console,

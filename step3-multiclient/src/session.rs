@@ -1,12 +1,11 @@
-//! The server's side of one connection: a reader that blocks on the socket, and a writer that
-//! blocks on the outbox.
+//! The server's side of one connection: a reader that waits for the socket, and a writer that
+//! waits for the outbox.
 
 use std::{
-    convert::Infallible,
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown as Close, TcpStream},
     sync::Arc,
-    thread::Builder,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -35,7 +34,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long the writer waits between two attempts to write the last lines.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A drop guard that reports that a client left, also if the thread panics.
+/// A drop guard that reports that a client left, also after a panic.
 struct LeaveGuard {
     id: Id,
     events: Sender<Event>,
@@ -48,19 +47,14 @@ impl Drop for LeaveGuard {
     }
 }
 
-/// A thread of one client. Linux cuts names to 15 bytes: the role comes first, so that it remains.
-pub(crate) fn thread(role: &str, id: Id) -> Builder {
-    Builder::new().name(format!("{role}-{id}"))
-}
-
-/// Serves one client until it has left and its socket is closed. This thread is its writer.
+/// Serves one client, as its writer, until it has left and its socket is closed.
 pub(crate) fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
     // Send small writes at once, instead of waiting for the client to acknowledge the last one. An
     // error means that the client is gone, which the reader notices.
     let _ = stream.set_nodelay(true);
-    // A thread may outlive the function that starts it, so `spawn` asks for `'static`: it cannot
-    // borrow the socket. Both threads own it, and `&TcpStream` is enough to read and to write. What
-    // they own moves to another thread, so `spawn` asks for `Send`.
+    // `spawn` asks for `Send`, because what a thread owns moves to it, and for `'static`, because a
+    // thread may outlive this function: it cannot borrow the socket. So both threads own it. They
+    // need no `&mut`: `&TcpStream` implements `Read` and `Write`, too.
     let stream = Arc::new(stream);
     let (sender, outbox) = bounded(OUTBOX);
     if events.send(Event::Joined(id, sender)).is_err() {
@@ -70,12 +64,14 @@ pub(crate) fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
         id,
         events: events.clone(),
     };
-    let (end, on_end) = bounded::<Infallible>(0);
-    let reader = thread("reader", id).spawn({
+    let (end, on_end) = bounded::<()>(0);
+    // Linux cuts names to 15 bytes. The role comes first, so that it is never cut.
+    let reader = thread::Builder::new().name(format!("reader-{id}"));
+    let reader = reader.spawn({
         let stream = stream.clone();
         move || {
-            // Closes the channel when this thread ends. `let _ = end` would not even move `end` into
-            // the closure: `_` is no variable, and owns nothing.
+            // Closes the channel when this thread ends. `let _ = end` would not even move `end` in
+            // here: `_` is no variable, so it owns nothing.
             let _end = end;
             read(&stream, LeaveGuard { id, events })
         }
@@ -154,7 +150,7 @@ fn write(stream: &TcpStream, guard: LeaveGuard, outbox: Receiver<Batch>) -> io::
 ///
 /// The system reports a full socket as writable when a third of its buffer is free. The last lines
 /// need less, so this tries again and again instead of waiting for the report.
-fn evict(mut stream: &TcpStream, bytes: &[u8], rest: usize) -> io::Result<()> {
+fn evict(stream: &TcpStream, bytes: &[u8], rest: usize) -> io::Result<()> {
     let (written, rest) = bytes.split_at(bytes.len() - rest);
     let mut last = Vec::new();
     if written.last().is_some_and(|byte| *byte != b'\n') {
@@ -164,16 +160,12 @@ fn evict(mut stream: &TcpStream, bytes: &[u8], rest: usize) -> io::Result<()> {
     last.extend(format!("{}\n", Line::Error("too slow")).as_bytes());
     let deadline = Instant::now() + LINGER;
     let mut rest = &last[..];
-    stream.set_write_timeout(Some(RETRY))?;
-    while !rest.is_empty() {
-        match stream.write(rest) {
-            Ok(n) => rest = &rest[n..],
-            Err(error) if !is_timeout(&error) => return Err(error),
-            Err(_) if Instant::now() < deadline => {}
-            Err(error) => return Err(error),
+    loop {
+        match write_all_within(stream, &mut rest, RETRY) {
+            Err(error) if error.kind() == ErrorKind::TimedOut && Instant::now() < deadline => {}
+            written => return written,
         }
     }
-    Ok(())
 }
 
 /// Writes all of `rest` within `limit`, or fails with `TimedOut`; `rest` is then what remains.
@@ -189,20 +181,14 @@ fn write_all_within(mut stream: &TcpStream, rest: &mut &[u8], limit: Duration) -
         stream.set_write_timeout(Some(left))?;
         match stream.write(rest) {
             Ok(n) => *rest = &rest[n..],
-            Err(error) if !is_timeout(&error) => return Err(error),
-            Err(_) => {}
+            Err(error) => match error.kind() {
+                // A timeout is `WouldBlock` on Unix, `TimedOut` on Windows.
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                _ => return Err(error),
+            },
         }
     }
     Ok(())
-}
-
-/// Whether a write may be tried again: it reached its timeout, or a signal interrupted it.
-fn is_timeout(error: &io::Error) -> bool {
-    // Unix reports a timeout as `WouldBlock`, Windows as `TimedOut`.
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
 }
 
 /// Joins the batches that are queued, up to [`WRITE`] bytes, into one.
@@ -220,17 +206,12 @@ fn coalesce(batch: Batch, outbox: &Receiver<Batch>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        net::TcpListener,
-        thread::{self, JoinHandle},
-    };
+    use std::net::TcpListener;
 
     use super::*;
 
     /// A batch that makes the writer panic.
     pub(super) const PANIC: &str = "on purpose";
-
-    const PATIENCE: Duration = Duration::from_secs(5);
 
     #[test]
     fn a_thread_that_panics_reports_that_its_client_left() {
@@ -244,30 +225,23 @@ mod tests {
         assert!(died.join().is_err());
     }
 
-    /// A writer that is about to panic.
-    fn start(guard: LeaveGuard, outbox: Receiver<Batch>) -> JoinHandle<io::Result<()>> {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        thread::spawn(move || write(&stream, guard, outbox))
-    }
-
     #[test]
     fn a_writer_that_panics_frees_a_hub_that_waits_for_its_outbox() {
-        let (events, inbox) = bounded(1);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        // Room for no event, as in a queue that is full: `send` waits until the hub takes it.
+        let (events, inbox) = bounded(0);
         let (sender, outbox) = bounded(1);
-        events.send(Event::Left(1)).unwrap();
-        let writer = start(LeaveGuard { id: 7, events }, outbox);
-        // This thread is the hub: while it waits in `send`, it takes no event from the full queue.
-        let failed = loop {
-            if let Err(error) = sender.send_timeout(PANIC.into(), PATIENCE) {
-                break error;
-            }
-        };
-        assert!(failed.is_disconnected());
-        for id in [1, 7] {
-            let event = inbox.recv_timeout(PATIENCE).unwrap();
-            assert!(matches!(event, Event::Left(left) if left == id));
+        let guard = LeaveGuard { id: 7, events };
+        let writer = thread::spawn(move || write(&stream, guard, outbox));
+        // This thread is the hub: while it waits in `send`, it takes no event.
+        let patience = Duration::from_secs(5);
+        let mut sent = Ok(());
+        while sent.is_ok() {
+            sent = sender.send_timeout(PANIC.into(), patience);
         }
+        assert!(sent.is_err_and(|error| error.is_disconnected()));
+        assert!(matches!(inbox.recv_timeout(patience), Ok(Event::Left(7))));
         assert!(writer.join().is_err());
     }
 }

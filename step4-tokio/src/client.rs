@@ -1,4 +1,4 @@
-//! The console end: a writer that awaits the keyboard, and a reader that awaits the socket.
+//! The console end: a writer that waits for the keyboard, and a reader that waits for the socket.
 
 use std::{
     io::{self, ErrorKind},

@@ -8,8 +8,8 @@
 //! console ─ typed ─┘                 └─ outbox ─ operator's printer
 //! ```
 //!
-//! The hub is an actor: the only task that knows the members. Readers send it events, and it sends
-//! lines to outboxes, which writers write to their sockets. Nothing is shared, so nothing is locked.
+//! The hub is an actor: nothing else knows the members. Readers send it events, and it sends lines
+//! to outboxes, which writers write to their sockets. Nothing is shared, so nothing is locked.
 //!
 //! - *Backpressure with a deadline.* Events and outboxes are bounded. When an outbox is full, the
 //!   hub waits, its event queue fills, the readers stop reading, and TCP slows the talkers down. A

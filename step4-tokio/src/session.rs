@@ -1,5 +1,5 @@
-//! The server's side of one connection: a reader that awaits the socket, and a writer that awaits
-//! the outbox.
+//! The server's side of one connection: a reader that waits for the socket, and a writer that
+//! waits for the outbox.
 
 use std::{
     io::{self, ErrorKind},
@@ -38,7 +38,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long the writer waits between two attempts to write the last lines.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A drop guard that reports that a client left, also if the task panics.
+/// A drop guard that reports that a client left, also after a panic.
 struct LeaveGuard {
     id: Id,
     events: Sender<Event>,
@@ -47,12 +47,13 @@ struct LeaveGuard {
 impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
-        // A drop cannot await, so a task sends. It fails if the server has ended.
+        // A drop cannot await, so a task sends.
+        // Fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
 }
 
-/// Serves one client until it has left and its socket is closed. This task is its writer.
+/// Serves one client, as its writer, until it has left and its socket is closed.
 pub(crate) async fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
     // Send small writes at once, instead of waiting for the client to acknowledge the last one. An
     // error means that the client is gone, which the reader notices.
@@ -105,6 +106,8 @@ async fn read(mut stream: OwnedReadHalf, guard: LeaveGuard) -> io::Result<()> {
 /// may be waiting for room in this outbox, and it takes no event before that wait ends. So the
 /// outbox is dropped first, and only then the guard, whose `Left` may have to wait for room in the
 /// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
+///
+/// Here another task sends `Left`, so no order would deadlock. In step 3, the guard itself waits.
 async fn write(
     stream: &mut OwnedWriteHalf,
     guard: LeaveGuard,
