@@ -34,6 +34,10 @@ promises! {
         exit_ends_a_server_without_a_client,
         exit_prints_what_still_comes,
         a_second_client_is_refused,
+        a_malformed_address_shows_the_form,
+        a_useless_address_keeps_its_own_error,
+        help_shows_the_default_address,
+        telnet_bytes_do_not_reach_the_text,
     ],
     alone: [
         an_endless_line_is_cut,

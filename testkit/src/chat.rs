@@ -83,6 +83,13 @@ impl Chat {
         crate::Terminal::start(&self.program, &args, variables)
     }
 
+    /// A script in a shell on a terminal, where `$0` is the program.
+    #[cfg(unix)]
+    pub fn in_shell(&self, script: &str) -> crate::Terminal {
+        let program = self.program.to_str().expect("a path in UTF-8");
+        crate::Terminal::start("sh".as_ref(), &["-c", script, program], &[])
+    }
+
     /// The program without arguments (step 1).
     pub fn alone(&self) -> Process {
         Process::start(&mut self.command(&[]), End::Piped, End::Piped)

@@ -123,15 +123,34 @@ impl Terminal {
 
     /// Waits until one of the lines shown is wanted. Gives them all.
     pub fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        self.wait(what, |shown| {
+            let lines = lines(&mut shown.screen);
+            lines.iter().any(|line| wanted(line)).then_some(lines)
+        })
+    }
+
+    /// Waits for a whole line that begins with `prefix`. Gives the rest of it.
+    pub fn value(&self, prefix: &str) -> String {
+        self.wait(prefix, |shown| {
+            let raw = String::from_utf8_lossy(&shown.raw);
+            let mut whole = raw
+                .split_inclusive('\n')
+                .filter_map(|line| line.strip_suffix("\r\n"));
+            whole.find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
+        })
+    }
+
+    /// Waits until `look` finds something in what is shown.
+    fn wait<T>(&self, what: &str, look: impl Fn(&mut Shown) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         let mut shown = self.lock();
         loop {
-            let lines = lines(&mut shown.screen);
-            if lines.iter().any(|line| wanted(line)) {
-                return lines;
+            if let Some(found) = look(&mut shown) {
+                return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
+                let lines = lines(&mut shown.screen);
                 drop(shown);
                 panic!("no {what} in {lines:#?}");
             }

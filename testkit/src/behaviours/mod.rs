@@ -1,5 +1,9 @@
 //! What is promised, a function each. The numbers are those of `docs/faults.md`.
 
+mod addresses;
+#[cfg(unix)]
+mod background;
+mod causes;
 mod console;
 mod endings;
 mod limits;
@@ -8,7 +12,12 @@ mod load;
 mod room;
 mod single;
 mod slow;
+mod telnet;
 
+pub use addresses::*;
+#[cfg(unix)]
+pub use background::*;
+pub use causes::*;
 pub use console::*;
 pub use endings::*;
 pub use limits::*;
@@ -17,3 +26,4 @@ pub use load::*;
 pub use room::*;
 pub use single::*;
 pub use slow::*;
+pub use telnet::*;
