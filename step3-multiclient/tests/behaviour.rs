@@ -58,5 +58,8 @@ promises! {
         the_stuck_are_cut,
         a_flood_does_not_silence_the_others,
         two_who_only_send_do_not_block_each_other,
+        a_slot_is_free_when_the_socket_is_closed,
+        sessions_that_linger_count_as_connections,
+        a_burst_of_connections_is_answered,
     ],
 }

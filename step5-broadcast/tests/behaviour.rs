@@ -76,5 +76,8 @@ promises! {
         a_flood_goes_at_the_readers_pace,
         who_enters_without_reading_holds_nobody_up,
         questions_without_reading_end,
+        a_slot_is_free_when_the_socket_is_closed,
+        sessions_that_linger_count_as_connections,
+        a_burst_of_connections_is_answered,
     ],
 }

@@ -67,15 +67,20 @@ impl Peer {
 
     /// Connects, and waits until it has been greeted and has a name.
     pub fn greeted(addr: SocketAddr) -> Self {
+        Self::welcomed(addr).unwrap_or_else(|first| panic!("no greeting: {first}"))
+    }
+
+    /// The same, where a refusal is an answer, too: it is the error.
+    pub fn welcomed(addr: SocketAddr) -> Result<Self, String> {
         let mut peer = Self::ungreeted(addr);
         let first = peer.lines.next().expect("a greeting");
-        let name = first.strip_prefix("* you are ");
-        peer.name = name
-            .unwrap_or_else(|| panic!("no greeting: {first}"))
-            .into();
-        // Whatever else a newcomer is told comes before the answer.
+        let Some(name) = first.strip_prefix("* you are ") else {
+            return Err(first);
+        };
+        peer.name = name.into();
+        // Everything else that a new client is sent comes before the answer.
         peer.sync();
-        peer
+        Ok(peer)
     }
 
     /// Sends bytes as they are.

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::slots::let_in;
 use crate::{
     Chat, PATIENCE, Peer, Server, peer,
     process::{End, Process},
@@ -114,7 +115,8 @@ pub fn running_out_of_descriptors_is_survived(chat: &Chat) {
     assert_eq!(server.process.exit_within(Duration::from_secs(2)), 0);
 }
 
-/// One more than `--max-clients` is told so, and closed; when somebody has left there is room. (19)
+/// One client more than `--max-clients` is told so, and closed; when another has closed its socket
+/// there is room. (19)
 pub fn one_too_many_is_told(chat: &Chat) {
     let server = chat.server_with(&["--max-clients", "2"]);
     let mut ann = server.peer();
@@ -134,9 +136,8 @@ pub fn one_too_many_is_told(chat: &Chat) {
     for _ in 0..20 {
         bob.say("/exit");
         assert_eq!(bob.lines.rest().last().unwrap(), "* goodbye");
-        // Not closed yet: a seat is free once its owner has been let go.
-        let next = server.peer();
-        drop(std::mem::replace(&mut bob, next));
+        drop(bob);
+        bob = let_in(&server);
     }
     ann.sync();
 }

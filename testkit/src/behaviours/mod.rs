@@ -11,6 +11,7 @@ mod lines;
 mod load;
 mod room;
 mod single;
+mod slots;
 mod slow;
 mod telnet;
 
@@ -25,5 +26,6 @@ pub use lines::*;
 pub use load::*;
 pub use room::*;
 pub use single::*;
+pub use slots::*;
 pub use slow::*;
 pub use telnet::*;
