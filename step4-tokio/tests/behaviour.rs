@@ -62,5 +62,8 @@ promises! {
         a_slot_is_free_when_the_socket_is_closed,
         sessions_that_linger_count_as_connections,
         a_burst_of_connections_is_answered,
+        a_reader_of_two_megabytes_a_second_stays,
+        a_steady_reader_is_evicted_at_the_end_of_a_line,
+        a_short_stall_costs_no_line,
     ],
 }

@@ -130,6 +130,19 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     stream
 }
 
+/// The same, with a receive buffer of a size other than the OS's choice: it counts from the start
+/// only if it is set before connecting.
+pub(crate) fn connect_with(addr: SocketAddr, receive_buffer: Option<usize>) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+    if let Some(size) = receive_buffer {
+        socket.set_recv_buffer_size(size).expect("a size");
+    }
+    socket
+        .connect_timeout(&addr.into(), PATIENCE)
+        .expect("a server");
+    socket.into()
+}
+
 /// Reads one line, byte by byte: nothing behind it is taken.
 pub(crate) fn read_line(stream: &mut TcpStream) -> String {
     stream.set_read_timeout(Some(PATIENCE)).expect("open");

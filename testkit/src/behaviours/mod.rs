@@ -13,6 +13,7 @@ mod room;
 mod single;
 mod slots;
 mod slow;
+mod stalls;
 mod telnet;
 
 pub use addresses::*;
@@ -28,4 +29,5 @@ pub use room::*;
 pub use single::*;
 pub use slots::*;
 pub use slow::*;
+pub use stalls::*;
 pub use telnet::*;

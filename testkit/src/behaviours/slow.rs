@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -15,17 +16,31 @@ fn numbered(n: usize) -> String {
     format!("{n:09} {}\n", "x".repeat(LENGTH - 11))
 }
 
+/// Sends numbered lines until `end`, as fast as they are taken. Gives their number.
+pub(super) fn flood_until(mut writer: TcpStream, end: Instant) -> usize {
+    const CHUNK: usize = 64;
+    // Rather than hang if the server takes no more.
+    writer.set_write_timeout(Some(PATIENCE)).expect("open");
+    let mut sent = 0;
+    while Instant::now() < end {
+        let lines: String = (sent..sent + CHUNK).map(numbered).collect();
+        writer.write_all(lines.as_bytes()).expect("lines are taken");
+        sent += CHUNK;
+    }
+    sent
+}
+
 /// What a pauser has read or been told to have missed.
 #[derive(Default)]
-struct Account {
+pub(super) struct Account {
     received: usize,
-    missed: usize,
+    pub(super) missed: usize,
     /// The number of the next line.
-    next: usize,
+    pub(super) next: usize,
 }
 
 impl Account {
-    fn take(&mut self, line: &str, talker: &str) {
+    pub(super) fn take(&mut self, line: &str, talker: &str) {
         let missed = line.strip_prefix("! missed ");
         if let Some(missed) = missed.and_then(|missed| missed.strip_suffix(" lines")) {
             let missed: usize = missed.parse().expect("a number");
