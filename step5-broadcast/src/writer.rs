@@ -124,20 +124,24 @@ impl Writer {
     /// The outbox has ended: what is left to write is the goodbye.
     pub fn close(&mut self) {
         self.push_missed();
-        self.push_line(Line::Notice("goodbye"));
+        self.push_lines(format!("{}\n", Line::Notice("goodbye")).into());
         self.closing = Some(Instant::now() + LINGER);
     }
 
     fn push_missed(&mut self) {
         if self.missed > 0 {
-            let missed = format!("missed {} lines", self.missed);
-            self.push_line(Line::Error(&missed));
+            let lines = self.missed_line();
+            self.push_lines(lines);
             self.missed = 0;
         }
     }
 
-    fn push_line(&mut self, line: Line<'_>) {
-        let lines = format!("{line}\n").into_bytes();
+    fn missed_line(&self) -> Vec<u8> {
+        let missed = format!("missed {} lines", self.missed);
+        format!("{}\n", Line::Error(&missed)).into()
+    }
+
+    fn push_lines(&mut self, lines: Vec<u8>) {
         let permit = None;
         self.texts.push_back(Box::new(Text { lines, permit }));
     }
@@ -166,8 +170,12 @@ impl Writer {
                     n => sink(&slices[..n]),
                 }
             } else if self.missed > 0 {
-                self.push_missed();
-                continue;
+                // The count goes on until the sink accepts it.
+                let written = sink(&[IoSlice::new(&self.missed_line())]);
+                if written.is_ok() {
+                    self.push_missed();
+                }
+                written
             } else {
                 self.unblock();
                 return Ok(());
@@ -267,9 +275,7 @@ impl Writer {
         };
         let end = batch.line_end(at);
         if end > at {
-            let lines = batch.bytes()[at..end].to_vec();
-            let permit = None;
-            self.texts.push_back(Box::new(Text { lines, permit }));
+            self.push_lines(batch.bytes()[at..end].to_vec());
         }
         self.missed += batch.lines_behind(self.id, end);
     }
