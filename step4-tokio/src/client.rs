@@ -22,7 +22,7 @@ use tokio::{
 use crate::console::{Console, status};
 
 /// How long the client prints what still arrives after `/exit`.
-const LINGER: Duration = Duration::from_secs(1);
+pub const LINGER: Duration = Duration::from_secs(1);
 
 /// The errors after which a server closes the connection.
 const FINAL: [&str; 2] = ["server is full", "too slow"];
