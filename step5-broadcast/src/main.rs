@@ -5,6 +5,7 @@ use std::{env, io, process::ExitCode};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use common::check_address;
+use line_editor::Terminal;
 use step5_broadcast::{
     client,
     console::{Console, status},
@@ -132,12 +133,26 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let context = || format!("cannot connect to {addr}");
             let addr = check_address(&addr).with_context(context)?;
             let stream = TcpStream::connect(addr).await.with_context(context)?;
-            let console = Console::open(io::stdin(), io::stdout())?;
+            let (_terminal, console) = open_console()?;
             client::run(stream, console, name)
                 .await
                 .context("the chat ended")
         }
     }
+}
+
+/// The console, with a line editor if stdin and stdout are a terminal. Dropping the terminal restores
+/// its settings, so it has to outlive the chat.
+fn open_console() -> io::Result<(Option<Terminal>, Console)> {
+    let Some((terminal, console)) = Terminal::open()? else {
+        return Ok((None, Console::open(io::stdin(), io::stdout())?));
+    };
+    let console = Console {
+        typed: console.typed,
+        output: console.output,
+        printed: console.printed,
+    };
+    Ok((Some(terminal), console))
 }
 
 /// Logs to stderr what `RUST_LOG` asks for, warnings by default. A thread of its own writes, so a
