@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 use std::{
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::process::ExitStatusExt,
     process::ExitStatus,
     thread,
@@ -9,7 +11,8 @@ use std::{
 };
 
 use rustix::process::Signal;
-use testkit::{Chat, PATIENCE, Peer, Server, Terminal};
+use socket2::{Domain, Socket, Type};
+use testkit::{Chat, Lines, PATIENCE, Peer, Server, Terminal};
 
 fn chat() -> Chat {
     Chat::new(5, env!("CARGO_BIN_EXE_step5-broadcast"))
@@ -66,7 +69,12 @@ fn a_draft_survives_what_comes() {
     room.bob.see("> hel");
     room.burst(200);
     assert_eq!(burst_shown(&room.bob), burst_expected(200));
-    assert_eq!(room.bob.shown().last().unwrap(), "> hel");
+    // The draft is shown again after the last line, maybe in a later piece.
+    let deadline = Instant::now() + PATIENCE;
+    while room.bob.shown().last().unwrap() != "> hel" {
+        assert!(Instant::now() < deadline, "no draft at the bottom");
+        thread::yield_now();
+    }
     room.bob.press("lo\r");
     assert_eq!(room.heard(), "bob: hello");
     room.bob.see("> hello");
@@ -190,6 +198,84 @@ fn an_interrupt_from_elsewhere_leaves() {
     });
     assert_eq!(status.code(), Some(0));
     assert!(shown.contains(&"* goodbye".into()));
+}
+
+/// A listener whose connections hold less than 100 KB that nobody reads.
+fn narrow_listener() -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    // On loopback, a segment has 64 KiB, and the sender's buffer grows to 2.5 MB.
+    socket.set_tcp_mss(536)?;
+    socket.set_recv_buffer_size(4096)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.listen(8)?;
+    Ok(socket.into())
+}
+
+/// Pastes and types until the editor refuses a line.
+fn fill(bob: &mut Terminal) {
+    let pasted = vec!["x".repeat(1000); 120].join("\r");
+    bob.press(&format!("\x1b[200~{pasted}\x1b[201~\r"));
+    let refused = |line: &str| line == "! not sent: the server is not reading";
+    for round in 0..100 {
+        let last = format!("round {round}");
+        bob.press(&format!("{}{last}\r", "x\r".repeat(50)));
+        let shown = bob.until("an answer from the editor", |line| {
+            refused(line) || line == format!("> {last}")
+        });
+        if shown.iter().any(|line| refused(line)) {
+            return;
+        }
+    }
+    panic!("every line was accepted");
+}
+
+#[test]
+fn a_server_that_does_not_read_cannot_keep_the_client() {
+    let ways: [fn(&mut Terminal); 3] = [
+        |bob| bob.press("\x03\x03"),
+        |bob| bob.press("\x03\x04"),
+        |bob| bob.signal(Signal::INT),
+    ];
+    for leave in ways {
+        let listener = narrow_listener().expect("a listener");
+        let addr = listener.local_addr().expect("an address");
+        let plain = chat().terminal(addr, &[], &[("TERM", "dumb")]);
+        let (mut stream, _) = listener.accept().expect("a client");
+        stream.write_all(b"* hello\n").expect("a client");
+        plain.see("* hello");
+        let before = plain.settings();
+        drop(plain);
+
+        let mut bob = chat().terminal(addr, &[], &[]);
+        let (mut stream, _) = listener.accept().expect("a client");
+        stream.write_all(b"* hello\n").expect("a client");
+        bob.see("* hello");
+        bob.see(">");
+        fill(&mut bob);
+        leave(&mut bob);
+        let status = bob.exit_within(Duration::from_secs(2));
+        assert_eq!(status.code(), Some(1));
+        assert_eq!(bob.settings(), before);
+        let shown = bob.shown();
+        assert_eq!(shown.last().unwrap(), "error: the chat ended: timed out");
+    }
+}
+
+#[test]
+fn a_refused_draft_stays_in_the_editor() {
+    let listener = narrow_listener().expect("a listener");
+    let addr = listener.local_addr().expect("an address");
+    let mut bob = chat().terminal(addr, &[], &[]);
+    let (stream, _) = listener.accept().expect("a client");
+    bob.see(">");
+    fill(&mut bob);
+    bob.press("\x03the last word\r");
+    bob.until("the draft", |line| line == "> the last word");
+    // Once the server reads again, Enter sends what was kept.
+    let mut received = Lines::new("the server", stream);
+    received.until("round 0", |line| line == "round 0");
+    bob.press("\r");
+    received.until("the last word", |line| line == "the last word");
 }
 
 #[test]
