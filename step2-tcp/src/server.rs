@@ -29,10 +29,10 @@ pub fn run(
     console: impl Read + Send + 'static,
     screen: impl Write,
 ) -> io::Result<()> {
-    let (lines, typed) = mpsc::sync_channel(0);
+    let (to_typed, typed) = mpsc::sync_channel(0);
     thread::Builder::new()
         .name("console".into())
-        .spawn(move || lines(console).try_for_each(|line| lines.send(line)))?;
+        .spawn(move || lines(console).try_for_each(|line| to_typed.send(line)))?;
     let mut kept = Vec::new();
     match accept(listener, &typed, &mut kept)? {
         Some(stream) => client::run(stream, kept.into_iter().chain(typed), screen),

@@ -66,10 +66,7 @@ pub(crate) async fn run(
         };
         match accepted {
             Ok((stream, addr)) => {
-                backoff = Backoff {
-                    pause: MIN_BACKOFF,
-                    ..backoff
-                };
+                backoff.pause = MIN_BACKOFF;
                 let Ok(slot) = slots.clone().try_acquire_owned() else {
                     refuse(stream);
                     continue;

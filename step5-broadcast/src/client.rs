@@ -1,4 +1,4 @@
-//! The console end: a writer that awaits the keyboard, and a reader that awaits the socket.
+//! The console end: a writer that waits for the keyboard, and a reader that waits for the socket.
 
 use std::{
     io::{self, ErrorKind},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long the client prints what still arrives after `/exit`.
-const LINGER: Duration = Duration::from_secs(1);
+pub const LINGER: Duration = Duration::from_secs(1);
 
 /// The errors after which a server closes the connection.
 const FINAL: [&str; 2] = ["server is full", "too slow"];

@@ -110,9 +110,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             signals::ignore_stops_in_background();
             server::raise_descriptor_limit();
             let shutdown = signals::on_signal().context("cannot handle signals")?;
-            let listener = server::bind(&addr)
-                .await
-                .with_context(|| format!("cannot listen on {addr}"))?;
+            let context = || format!("cannot listen on {addr}");
+            let listener = server::bind(&addr).await.with_context(context)?;
             let console = Console::open(io::stdin(), io::stdout())?;
             status(format_args!("listening on {}", listener.local_addr()?));
             let _log = start_log();

@@ -26,7 +26,7 @@ const BACKLOG: i32 = 4096;
 const SEND_BUFFER: usize = 256 * 1024;
 
 /// How long the sessions and the operator's printer have to finish when the server ends.
-const DRAIN: Duration = Duration::from_secs(1);
+pub const DRAIN: Duration = Duration::from_secs(1);
 
 /// What a server allows.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +88,7 @@ pub fn raise_descriptor_limit() {
 ///
 /// # Errors
 ///
-/// An accept loop that panicked. An error of a session never ends the server.
+/// An accept loop that failed. An error of a session never ends the server.
 pub async fn run(
     listener: TcpListener,
     mut console: Console,

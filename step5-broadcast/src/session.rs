@@ -25,7 +25,7 @@ use crate::{
 /// How long a client may take to close its side after the goodbye.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A drop guard that reports that a client left, also if the task panics.
+/// A drop guard that reports that a client left, also after a panic.
 struct LeaveGuard {
     id: Id,
     events: Sender<Event>,
@@ -34,7 +34,8 @@ struct LeaveGuard {
 impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
-        // A drop cannot await, so a task sends. It fails if the server has ended.
+        // A drop cannot await, so a task sends.
+        // Fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
 }
