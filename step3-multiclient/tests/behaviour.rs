@@ -64,5 +64,6 @@ promises! {
         a_reader_of_two_megabytes_a_second_stays,
         a_steady_reader_is_evicted_at_the_end_of_a_line,
         a_short_stall_costs_no_line,
+        twenty_floods_reach_every_reader,
     ],
 }

@@ -82,5 +82,7 @@ promises! {
         a_reader_of_two_megabytes_a_second_stays,
         a_steady_reader_is_told_what_it_missed,
         a_short_stall_costs_no_line,
+        twenty_floods_reach_every_reader,
+        two_hundred_floods_reach_every_reader,
     ],
 }

@@ -34,6 +34,9 @@ pub use terminal::Terminal;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Held for writing by behaviours that load the machine: beside them, no bound would mean much.
+///
+/// The lock is per process. `cargo test` runs one test binary after another, each a process. Under
+/// `cargo nextest` each test is a process, so `.config/nextest.toml` keeps `alone::` tests alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 /// Whether a behaviour can be tried beside others.
@@ -66,11 +69,17 @@ macro_rules! promises {
                 $crate::check(&$chat, $crate::behaviours::$shared, $crate::Machine::Shared);
             }
         )*
-        $(
-            #[test]
-            fn $alone() {
-                $crate::check(&$chat, $crate::behaviours::$alone, $crate::Machine::Alone);
-            }
-        )*
+        /// Tests that load the machine, or measure it. nextest knows them by this name.
+        mod alone {
+            // A list may be empty.
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[test]
+                fn $alone() {
+                    $crate::check(&$chat, $crate::behaviours::$alone, $crate::Machine::Alone);
+                }
+            )*
+        }
     };
 }

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::Shutdown,
+    sync::Barrier,
     thread,
 };
 
@@ -88,19 +89,29 @@ pub fn bad_names_are_refused(chat: &Chat) {
     assert_eq!(bob.sync(), [""; 0]);
 }
 
-/// A hundred claim one name at once: one has it, the others are told, and it is free again when he
-/// leaves. (28)
+/// A hundred clients claim one name at once: one gets it, the others are told, and it is free again
+/// when that one leaves. (28)
 pub fn a_name_has_one_owner(chat: &Chat) {
     let server = chat.server();
     let mut crowd: Vec<_> = (0..100).map(|_| peer::connect(server.addr)).collect();
-    for (n, stream) in crowd.iter_mut().enumerate() {
+    for stream in &mut crowd {
         let greeting = peer::read_line(stream);
         assert!(greeting.starts_with("* you are guest-"), "{greeting}");
-        let claim = if n % 2 == 0 { "bob" } else { "BOB" };
-        stream
-            .write_all(format!("/nick {claim}\n").as_bytes())
-            .expect("open");
     }
+    // All claims are in flight before any answer is read.
+    let start = Barrier::new(4);
+    thread::scope(|threads| {
+        for share in crowd.chunks_mut(25) {
+            let start = &start;
+            threads.spawn(move || {
+                start.wait();
+                for (stream, name) in share.iter_mut().zip(["bob", "BOB"].iter().cycle()) {
+                    let claim = format!("/nick {name}\n");
+                    stream.write_all(claim.as_bytes()).expect("open");
+                }
+            });
+        }
+    });
     let mut owners = 0;
     for stream in &mut crowd {
         let answer = loop {
