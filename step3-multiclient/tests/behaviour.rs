@@ -65,5 +65,6 @@ promises! {
         a_steady_reader_is_evicted_at_the_end_of_a_line,
         a_short_stall_costs_no_line,
         twenty_floods_reach_every_reader,
+        clients_that_send_after_exit_delay_nobody,
     ],
 }

@@ -67,5 +67,7 @@ promises! {
         a_short_stall_costs_no_line,
         twenty_floods_reach_every_reader,
         two_hundred_floods_reach_every_reader,
+        clients_that_send_after_exit_delay_nobody,
+        two_thousand_talkers_leave_room_for_another,
     ],
 }

@@ -14,6 +14,7 @@ mod chat;
 mod lines;
 mod peer;
 mod process;
+mod raw;
 mod script;
 pub mod system;
 #[cfg(unix)]

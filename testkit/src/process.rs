@@ -2,7 +2,10 @@ use std::{
     io::{PipeWriter, Read, Write},
     net::SocketAddr,
     process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -20,6 +23,8 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     complaints: Arc<Mutex<String>>,
     copier: Option<JoinHandle<()>>,
+    /// While it is there, stderr is not read beyond its first line.
+    unread: Option<Sender<()>>,
 }
 
 /// What a process reads or shows.
@@ -46,6 +51,17 @@ impl From<End> for Stdio {
 impl Process {
     /// Starts `command`.
     pub fn start(command: &mut Command, stdin: End, stdout: End) -> Self {
+        let mut process = Self::spawn(command, stdin, stdout);
+        process.unread = None;
+        process
+    }
+
+    /// Starts `command`, of whose stderr nobody reads more than the first line: it fills up.
+    pub fn start_unread(command: &mut Command) -> Self {
+        Self::spawn(command, End::Piped, End::Piped)
+    }
+
+    fn spawn(command: &mut Command, stdin: End, stdout: End) -> Self {
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
         let mut child = command
             .spawn()
@@ -53,9 +69,10 @@ impl Process {
         let complaints = Arc::new(Mutex::new(String::new()));
         let (stderr, copy) = std::io::pipe().expect("a pipe");
         let source = child.stderr.take().expect("piped");
+        let (unread, read_on) = mpsc::channel();
         let copier = thread::spawn({
             let complaints = complaints.clone();
-            move || keep(source, copy, &complaints)
+            move || keep(source, copy, &complaints, &read_on)
         });
         let stdout = match child.stdout.take() {
             Some(stdout) => Lines::new("stdout", stdout),
@@ -68,6 +85,7 @@ impl Process {
             child,
             complaints,
             copier: Some(copier),
+            unread: Some(unread),
         }
     }
 
@@ -119,6 +137,7 @@ impl Process {
 
     /// What it has said of itself so far, as a whole. Complete once it has ended.
     pub fn complaints(&mut self) -> String {
+        self.unread = None;
         if !self.is_running()
             && let Some(copier) = self.copier.take()
         {
@@ -168,8 +187,14 @@ pub(crate) fn ended_within(child: &mut Child, limit: Duration) -> Option<ExitSta
     }
 }
 
-/// Copies, so that stderr can be read line by line and be searched as a whole.
-fn keep(mut source: ChildStderr, mut copy: impl Write, complaints: &Mutex<String>) {
+/// Copies, so that stderr can be read line by line and be searched as a whole. After the first line
+/// it waits until `read_on` closes.
+fn keep(
+    mut source: ChildStderr,
+    mut copy: impl Write,
+    complaints: &Mutex<String>,
+    read_on: &Receiver<()>,
+) {
     let mut buf = [0; 4096];
     while let Ok(n @ 1..) = source.read(&mut buf) {
         let mut complaints = complaints.lock().expect("no panic");
@@ -177,6 +202,10 @@ fn keep(mut source: ChildStderr, mut copy: impl Write, complaints: &Mutex<String
         drop(complaints);
         // Fails if the test is over: what counts has been kept.
         let _ = copy.write_all(&buf[..n]);
+        if buf[..n].contains(&b'\n') {
+            // Fails when it closes: nothing is ever sent.
+            let _ = read_on.recv();
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Names, rooms and what they remember (rows 27, 28, 29, 31, 35).
+//! Names, rooms and what they remember (rows 27, 28, 29, 31, 35, 47).
 
 use std::{
     io::{Read, Write},
@@ -138,6 +138,32 @@ pub fn a_name_has_one_owner(chat: &Chat) {
         if ann.lines.until("an answer", free).1 == "* you are bob" {
             return;
         }
+    }
+}
+
+/// A name that leaves a room and comes back at once, with another owner and in another case, is told
+/// to leave before it is told to join. (47)
+pub fn a_leave_is_told_before_the_same_name_joins(chat: &Chat) {
+    let server = chat.server();
+    let mut watcher = server.peer();
+    let (mut inside, mut outside) = (server.peer(), server.peer());
+    outside.say("/join elsewhere");
+    outside.sync();
+    call(&mut inside, "bob");
+    for (n, name) in ["Bob", "BOB", "bob"].iter().cycle().take(12).enumerate() {
+        // The name is free once its owner has another.
+        inside.say(&format!("/join elsewhere\n/nick other-{n}"));
+        inside.sync();
+        outside.say(&format!("/nick {name}\n/join lobby"));
+        outside.sync();
+        outside.name = (*name).into();
+        let (left, joined) = (
+            format!("* {} left", inside.name),
+            format!("* {name} joined"),
+        );
+        let (before, _) = watcher.lines.until(&joined, |line| line == joined);
+        assert!(before.contains(&left), "{before:?} and then {joined}");
+        std::mem::swap(&mut inside, &mut outside);
     }
 }
 

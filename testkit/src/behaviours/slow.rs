@@ -9,10 +9,11 @@ use std::{
 
 use crate::{Chat, PATIENCE, peer};
 
-/// Numbered lines of this length.
+/// The length of numbered lines.
 const LENGTH: usize = 1000;
 
-fn numbered(n: usize) -> String {
+/// A line with its number, for [`Account`].
+pub(super) fn numbered(n: usize) -> String {
     format!("{n:09} {}\n", "x".repeat(LENGTH - 11))
 }
 
@@ -34,12 +35,16 @@ pub(super) fn flood_until(mut writer: TcpStream, end: Instant) -> usize {
 #[derive(Default)]
 pub(super) struct Account {
     received: usize,
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    pub(super) received: usize,
     pub(super) missed: usize,
     /// The number of the next line.
     pub(super) next: usize,
 }
 
 impl Account {
+    /// Counts a line, and fails if it is not the next that `talker` said.
     pub(super) fn take(&mut self, line: &str, talker: &str) {
         let missed = line.strip_prefix("! missed ");
         if let Some(missed) = missed.and_then(|missed| missed.strip_suffix(" lines")) {
@@ -173,33 +178,6 @@ pub fn questions_without_reading_end(chat: &Chat) {
     }
 }
 
-/// Who goes from room to room without reading holds nobody up for longer than who stays. (16)
-pub fn who_enters_without_reading_holds_nobody_up(chat: &Chat) {
-    let server = chat.server();
-    let mut witness = server.peer();
-    let flooder = server.peer();
-    let mut talker = server.peer();
-    let mut stuck = peer::connect(server.addr);
-    let mut writer = flooder.writer();
-    let flooding = thread::spawn(move || {
-        let lines = format!("{}\n", "x".repeat(LENGTH)).repeat(50);
-        while writer.write_all(lines.as_bytes()).is_ok() {}
-    });
-    for n in 0..20 {
-        // Fails once it is cut.
-        let _ = stuck.write_all(b"/join elsewhere\n/join lobby\n");
-        let line = format!("{}: over here {n}", talker.name);
-        let said = Instant::now();
-        talker.say(&format!("over here {n}"));
-        witness.lines.until(&line, |heard| heard == line);
-        let waited = said.elapsed();
-        assert!(waited < Duration::from_millis(1500), "{waited:?}");
-    }
-    drop(flooder);
-    drop(server);
-    flooding.join().expect("no panic");
-}
-
 /// A flood that all can only just read is no reason to lose anything: it goes at their pace, however
 /// long it lasts. (16)
 pub fn a_flood_goes_at_the_readers_pace(chat: &Chat) {
@@ -243,4 +221,20 @@ pub fn a_flood_goes_at_the_readers_pace(chat: &Chat) {
             }
         }
     });
+}
+
+/// A client that vanishes while it is over its rate has left within a second. (54)
+pub fn a_client_that_vanishes_over_its_rate_leaves(chat: &Chat) {
+    let server = chat.server_with(&["--rate", "1"]);
+    let mut ann = server.peer();
+    let mut flood = server.peer();
+    flood.send("x\n".repeat(4096));
+    let said = format!("{}: x", flood.name);
+    ann.lines.until(&said, |line| line == said);
+    let left = format!("* {} left", flood.name);
+    flood.reset();
+    let vanished = Instant::now();
+    ann.lines.until(&left, |line| line == left);
+    let took = vanished.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }

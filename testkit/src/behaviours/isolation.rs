@@ -1,0 +1,339 @@
+//! What one client, one room or one expensive request does not do to others (rows 36, 37, 41, 42,
+//! 46).
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::slow::{Account, numbered};
+use crate::{Chat, peer, raw::Raw, system};
+
+/// How much a thread reads at once.
+const BUFFER: usize = 256 * 1024;
+
+/// What 99 of 100 round trips stay below while others misbehave.
+const P99: Duration = Duration::from_millis(50);
+
+/// What a non-blocking socket had to read.
+#[derive(Debug, PartialEq)]
+enum Taken {
+    Bytes,
+    Nothing,
+    End,
+}
+
+/// Reads once. The bytes are dropped.
+fn take(stream: &mut TcpStream, buf: &mut [u8]) -> Taken {
+    match stream.read(buf) {
+        Ok(0) => Taken::End,
+        Ok(_) => Taken::Bytes,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Taken::Nothing,
+        Err(_) => Taken::End,
+    }
+}
+
+/// The sockets of clients for which one thread reads.
+fn nonblocking(clients: Vec<Raw>) -> Vec<TcpStream> {
+    let streams = clients.into_iter().map(|client| {
+        let stream = client.into_stream();
+        stream.set_nonblocking(true).expect("open");
+        stream
+    });
+    streams.collect()
+}
+
+/// Clients of one room that are quick to notice when they stop reading.
+fn slow_clients(addr: SocketAddr, room: &str, count: usize) -> Vec<Raw> {
+    (0..count).map(|_| Raw::slow(addr).joined(room)).collect()
+}
+
+/// Talks without pause until `over`, then says `end`. Gives the number of lines before that.
+fn talk(talker: Raw, over: Arc<AtomicBool>) -> JoinHandle<usize> {
+    let mut writer = talker.writer();
+    thread::spawn(move || {
+        // The talker has to outlive its last line.
+        let _talker = talker;
+        let mut said = 0;
+        while !over.load(Ordering::Relaxed) {
+            let lines: String = (said..said + 16).map(numbered).collect();
+            if writer.write_all(lines.as_bytes()).is_err() {
+                return said;
+            }
+            said += 16;
+        }
+        // Fails if the server has ended, and the test with it.
+        let _ = writer.write_all(b"end\n");
+        said
+    })
+}
+
+/// Reads for all clients, except that each in turn stops for `stop`, until a connection ends.
+fn stop_in_turn(mut readers: Vec<TcpStream>, stop: Duration) {
+    let mut buf = vec![0; BUFFER];
+    let start = Instant::now();
+    loop {
+        let stops = start.elapsed().as_millis() / stop.as_millis();
+        let stopped = stops as usize % readers.len();
+        let mut idle = true;
+        for (n, reader) in readers.iter_mut().enumerate() {
+            if n != stopped {
+                match take(reader, &mut buf) {
+                    Taken::Bytes => idle = false,
+                    Taken::Nothing => {}
+                    Taken::End => return,
+                }
+            }
+        }
+        if idle {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// What a client reads of `talker` until the `end`.
+fn account(mut reader: Raw, talker: String) -> JoinHandle<Account> {
+    thread::spawn(move || {
+        let end = format!("{talker}: end");
+        let mut account = Account::default();
+        loop {
+            match reader.next().expect("a client that reads stays") {
+                line if line == end => return account,
+                line => account.take(&line, &talker),
+            }
+        }
+    })
+}
+
+/// The clients of one room stop reading in turn while another talks without pause. A client of
+/// another room does not notice, and a client of that room that keeps reading loses no line. (36)
+pub fn a_slow_room_does_not_delay_another_room(chat: &Chat) {
+    for stop in [240, 450] {
+        let server = chat.server();
+        let mut observer = Raw::connect(server.addr);
+        let slow = nonblocking(slow_clients(server.addr, "x", 20));
+        let steady = Raw::connect(server.addr).joined("x");
+        let talker = Raw::connect(server.addr).joined("x");
+        let slow = thread::spawn(move || stop_in_turn(slow, Duration::from_millis(stop)));
+        let account = account(steady, talker.name.clone());
+        let over = Arc::new(AtomicBool::new(false));
+        let said = talk(talker, over.clone());
+        let latency = observer.round_trips(Duration::from_millis(3500));
+        over.store(true, Ordering::Relaxed);
+        let said = said.join().expect("no panic");
+        let account = account.join().expect("no panic");
+        assert!(said > 1000, "only {said} lines in 3.5 s");
+        assert_eq!((account.received, account.missed), (said, 0));
+        assert!(!slow.is_finished(), "a slow client was disconnected");
+        latency.expect(Duration::from_millis(3), P99);
+        drop(server);
+        slow.join().expect("no panic");
+    }
+}
+
+/// Reads until the server ends. Gives the longest time between two reads.
+fn longest_gap(reader: Raw) -> JoinHandle<Duration> {
+    let mut stream = reader.into_stream();
+    thread::spawn(move || {
+        let mut buf = vec![0; BUFFER];
+        let mut last = Instant::now();
+        let mut longest = Duration::ZERO;
+        while stream.read(&mut buf).is_ok_and(|n| n > 0) {
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        longest.max(last.elapsed())
+    })
+}
+
+/// Stops for so long that each client lags, changes its room, reads a little, and stops again.
+fn change_rooms(mut clients: Vec<TcpStream>, rooms: &[&str]) {
+    let mut buf = vec![0; 16 * 1024];
+    for room in rooms.iter().cycle().skip(1) {
+        thread::sleep(Duration::from_millis(600));
+        for (n, client) in clients.iter_mut().enumerate() {
+            // A line at once, so that there is more to do than to enter.
+            if client
+                .write(format!("/join {room}\nx\n").as_bytes())
+                .is_err()
+            {
+                return;
+            }
+            for _ in 0..8 * (n + 1) {
+                match take(client, &mut buf) {
+                    Taken::Bytes => {}
+                    Taken::Nothing => break,
+                    Taken::End => return,
+                }
+            }
+        }
+    }
+}
+
+/// Clients that lag change their room again and again, in a flood in either room. They hold no room
+/// up for a second, and another room not at all. (37)
+pub fn a_lagging_client_that_changes_rooms_blocks_nobody(chat: &Chat) {
+    let rooms = ["a", "b"];
+    let server = chat.server();
+    let mut observer = Raw::connect(server.addr);
+    let lagging = nonblocking(slow_clients(server.addr, rooms[0], 8));
+    let over = Arc::new(AtomicBool::new(false));
+    let flooded = rooms.map(|room| {
+        let reader = Raw::connect(server.addr).joined(room);
+        let talker = Raw::connect(server.addr).joined(room);
+        (longest_gap(reader), talk(talker, over.clone()))
+    });
+    let lagging = thread::spawn(move || change_rooms(lagging, &rooms));
+    let latency = observer.round_trips(Duration::from_secs(6));
+    assert!(!lagging.is_finished(), "a lagging client was disconnected");
+    over.store(true, Ordering::Relaxed);
+    drop(server);
+    lagging.join().expect("no panic");
+    for (gap, said) in flooded {
+        let (gap, said) = (
+            gap.join().expect("no panic"),
+            said.join().expect("no panic"),
+        );
+        assert!(said > 1000, "only {said} lines in 6 s");
+        assert!(gap < Duration::from_secs(1), "a room stood for {gap:?}");
+    }
+    latency.expect(Duration::from_millis(3), P99);
+}
+
+/// Clients that send on and on after `/exit` delay nobody: their input is discarded, but not in one
+/// go. (41)
+pub fn clients_that_send_after_exit_delay_nobody(chat: &Chat) {
+    let server = chat.server();
+    let mut observer = Raw::connect(server.addr);
+    let addr = server.addr;
+    let over = Arc::new(AtomicBool::new(false));
+    let senders = [(); 2].map(|()| {
+        let over = over.clone();
+        thread::spawn(move || {
+            let chunk = "x\n".repeat(BUFFER / 2);
+            let mut times = 0;
+            while !over.load(Ordering::Relaxed) {
+                let sender = Raw::connect(addr);
+                sender.say("/exit");
+                let mut stream = sender.into_stream();
+                // Until the server closes.
+                while stream.write_all(chunk.as_bytes()).is_ok() {}
+                times += 1;
+            }
+            times
+        })
+    });
+    let latency = observer.round_trips(Duration::from_secs(3));
+    over.store(true, Ordering::Relaxed);
+    for sender in senders {
+        assert!(sender.join().expect("no panic") > 0);
+    }
+    latency.expect(P99, P99);
+}
+
+/// Forty clients in a room of 5,000 ask for `/who` as often as the default rate allows. A client of
+/// another room waits 20 ms at most, half of the time. (42)
+#[cfg(unix)]
+pub fn who_in_a_large_room_delays_nobody(chat: &Chat) {
+    system::raise_descriptor_limit();
+    let server = chat.server_with(&[]);
+    let mut observer = Raw::connect(server.addr).joined("elsewhere");
+    let mut idle = Vec::new();
+    while idle.len() < 4960 {
+        idle.extend((0..124).map(|_| peer::connect(server.addr)));
+        // The server greets in the order of arrival.
+        let mut last = idle
+            .last()
+            .expect("some")
+            .try_clone()
+            .expect("a descriptor");
+        let greeting = peer::read_line(&mut last);
+        assert!(greeting.starts_with("* you are "), "{greeting}");
+    }
+    let mut askers = nonblocking(Raw::crowd(server.addr, 40));
+    let asking = thread::spawn(move || {
+        let mut buf = vec![0; BUFFER];
+        loop {
+            for asker in &mut askers {
+                // A full socket is a question that is asked later.
+                let asked = asker.write(b"/who\n");
+                let asked = asked.map_err(|error| error.kind());
+                if asked.is_err_and(|kind| kind != ErrorKind::WouldBlock)
+                    || take(asker, &mut buf) == Taken::End
+                {
+                    return;
+                }
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let latency = observer.round_trips(Duration::from_secs(4));
+    assert!(!asking.is_finished(), "an asker was disconnected");
+    drop(server);
+    asking.join().expect("no panic");
+    latency.expect(Duration::from_millis(20), Duration::from_millis(200));
+}
+
+/// Sends commands from all clients, whenever their sockets take them, and reads the answers, until
+/// the server ends. `all` is told once every client has had an answer.
+fn ask_without_pause(mut clients: Vec<TcpStream>, all: Sender<()>) {
+    let mut buf = vec![0; BUFFER];
+    let commands = format!("/{}\n", "x".repeat(62)).repeat(128);
+    let mut answered = vec![false; clients.len()];
+    let mut all = Some(all);
+    loop {
+        for (client, answered) in clients.iter_mut().zip(&mut answered) {
+            // What is cut off begins the next line.
+            match client.write(commands.as_bytes()) {
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+                _ => {}
+            }
+            match take(client, &mut buf) {
+                Taken::Bytes => *answered = true,
+                Taken::Nothing => {}
+                Taken::End => return,
+            }
+        }
+        if answered.iter().all(|answered| *answered)
+            && let Some(all) = all.take()
+        {
+            // Fails if the test has failed.
+            let _ = all.send(());
+        }
+    }
+}
+
+/// 2,000 clients send without pause, and another is answered within a second. What they send is
+/// answered to them alone: 2,000 times 2,000 lines would be too much for any server. (46)
+#[cfg(unix)]
+pub fn two_thousand_talkers_leave_room_for_another(chat: &Chat) {
+    system::raise_descriptor_limit();
+    let server = match chat.step() {
+        4 => chat.server_with(&["--max-clients", "3000"]),
+        _ => chat.server(),
+    };
+    let mut observer = Raw::connect(server.addr);
+    let talkers = nonblocking(Raw::crowd(server.addr, 2000));
+    let (all, answered) = mpsc::channel();
+    let talking = thread::spawn(move || ask_without_pause(talkers, all));
+    answered.recv_timeout(3 * crate::PATIENCE).expect("answers");
+    let started = Instant::now();
+    let mut waits = Vec::new();
+    while waits.len() < 10 && started.elapsed() < crate::PATIENCE {
+        waits.push(observer.round_trip());
+    }
+    assert!(!talking.is_finished(), "a talker was disconnected");
+    drop(server);
+    talking.join().expect("no panic");
+    assert!(
+        waits.iter().all(|wait| *wait < Duration::from_secs(1)),
+        "{waits:?}"
+    );
+}
