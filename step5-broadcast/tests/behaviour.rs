@@ -89,7 +89,7 @@ promises! {
         two_hundred_floods_reach_every_reader,
         a_slow_room_does_not_delay_another_room,
         a_lagging_client_that_changes_rooms_blocks_nobody,
-        who_in_a_large_room_delays_nobody,
+        requests_in_a_large_room_delay_nobody,
         clients_that_send_after_exit_delay_nobody,
         two_thousand_talkers_leave_room_for_another,
         short_stops_after_a_long_one_lose_no_line,

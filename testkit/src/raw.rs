@@ -94,7 +94,9 @@ impl Raw {
     pub(crate) fn next(&mut self) -> Option<String> {
         let mut line = String::new();
         let n = self.input.read_line(&mut line).expect("a line or the end");
-        (n > 0).then(|| line.trim_end_matches('\n').into())
+        let whole = line.pop().is_none_or(|last| last == '\n');
+        assert!(whole, "the end after {n} bytes of a line");
+        (n > 0).then_some(line)
     }
 
     /// The first line that `wanted` accepts; the ones before it are dropped.

@@ -241,7 +241,7 @@ pub fn clients_that_send_after_exit_delay_nobody(chat: &Chat) {
 /// Forty clients in a room of 5,000 ask for `/who` as often as the default rate allows. A client of
 /// another room waits 20 ms at most, half of the time. (42)
 #[cfg(unix)]
-pub fn who_in_a_large_room_delays_nobody(chat: &Chat) {
+pub fn requests_in_a_large_room_delay_nobody(chat: &Chat) {
     system::raise_descriptor_limit();
     let server = chat.server_with(&[]);
     let mut observer = Raw::connect(server.addr).joined("elsewhere");

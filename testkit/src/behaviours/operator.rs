@@ -13,7 +13,11 @@ pub fn a_full_screen_hides_no_change_of_room(chat: &Chat) {
     drop(command);
     let mut ann = Raw::connect(server.addr).joined("rust");
     let mut bob = Raw::connect(server.addr);
-    server.process.type_bytes("/help\n".repeat(3000));
+    for _ in 0..375 {
+        // In pieces, so that the screen fills up by many answers rather than by long ones.
+        server.process.type_bytes("/help\n".repeat(8));
+        bob.round_trip();
+    }
     server.process.type_bytes("/join rust\nhello\n");
     ann.until("the operator", |line| line == "* server joined");
     ann.until("its line", |line| line == "server: hello");

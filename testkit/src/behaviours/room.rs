@@ -149,7 +149,9 @@ pub fn a_leave_is_told_before_the_same_name_joins(chat: &Chat) {
     let (mut inside, mut outside) = (server.peer(), server.peer());
     outside.say("/join elsewhere");
     outside.sync();
-    call(&mut inside, "bob");
+    inside.say("/nick bob");
+    inside.sync();
+    inside.name = "bob".into();
     for (n, name) in ["Bob", "BOB", "bob"].iter().cycle().take(12).enumerate() {
         // The name is free once its owner has another.
         inside.say(&format!("/join elsewhere\n/nick other-{n}"));
