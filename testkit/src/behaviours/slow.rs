@@ -32,9 +32,6 @@ pub(super) fn flood_until(mut writer: TcpStream, end: Instant) -> usize {
 }
 
 /// What a pauser has read or been told to have missed.
-#[derive(Default)]
-pub(super) struct Account {
-    received: usize,
 #[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) received: usize,
@@ -124,7 +121,7 @@ pub fn who_never_reads_is_cut(chat: &Chat) {
     let log = server
         .process
         .stderr
-        .find(|line| line.contains("cut"))
+        .find(|line| line.contains("disconnected"))
         .expect("a reason");
     assert!(log.contains("127.0.0.1"), "{log}");
 }
