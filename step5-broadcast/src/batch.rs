@@ -1,4 +1,4 @@
-//! What travels to clients: the lines of a room, shared by everybody, or text for one client.
+//! What travels to clients: lines that are rendered once and shared.
 
 use std::{fmt::Display, io::Write, iter, ops::Range, sync::Arc};
 
@@ -12,29 +12,21 @@ pub type Permit = Arc<OwnedSemaphorePermit>;
 
 /// An item of an outbox. The order of the outbox is the order in which its client reads.
 #[derive(Debug)]
-pub enum Outgoing {
-    /// What a room said. All its members share it.
-    Batch(Arc<Batch>),
-    /// Lines for this client alone. Boxed, because a channel allocates slots in advance.
-    Text(Box<Text>),
+pub struct Outgoing {
+    /// The lines. All members of a room share the same batch.
+    pub(crate) batch: Arc<Batch>,
+    /// Whether it is for this client alone: then the client receives it even if it lags.
+    pub(crate) private: bool,
 }
 
-/// Lines for one client, which it receives even if it lags.
-#[derive(Debug)]
-pub struct Text {
-    /// The rendered lines. The first may be the rest of a line that was partly written.
-    pub lines: Vec<u8>,
-    /// What bounds the memory for it. None for the greeting.
-    pub permit: Option<Permit>,
-}
-
-/// Consecutive lines of a room, rendered once.
+/// Consecutive lines of a room, or lines for one client.
 #[derive(Debug)]
 pub struct Batch {
     bytes: Vec<u8>,
     runs: Vec<Run>,
     permits: Vec<Permit>,
-    done: Arc<Notify>,
+    /// Notified when the last recipient drops the batch.
+    done: Option<Arc<Notify>>,
 }
 
 /// Consecutive lines that are hidden from the same members.
@@ -54,13 +46,28 @@ impl Run {
 }
 
 impl Batch {
-    /// An empty batch, which notifies `done` when its last recipient drops it.
+    /// An empty batch of a room. It notifies `done` when its last recipient drops it.
     pub(crate) fn new(done: Arc<Notify>) -> Self {
         Self {
             bytes: Vec::new(),
             runs: Vec::new(),
             permits: Vec::new(),
-            done,
+            done: Some(done),
+        }
+    }
+
+    /// Rendered lines for one client. The first may be the rest of a line.
+    pub(crate) fn private(bytes: Vec<u8>, permit: Option<Permit>) -> Self {
+        let run = Run {
+            hidden_from: Vec::new(),
+            lines: 0,
+            end: bytes.len(),
+        };
+        Self {
+            bytes,
+            runs: vec![run],
+            permits: permit.into_iter().collect(),
+            done: None,
         }
     }
 
@@ -145,7 +152,9 @@ fn count_lines(bytes: &[u8]) -> u64 {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.done.notify_one();
+        if let Some(done) = &self.done {
+            done.notify_one();
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The hub: the actor that owns the members and the rooms.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use common::{Input, Line, LineError};
 use tokio::{
@@ -13,9 +16,10 @@ use tokio::{
 use tracing::info;
 
 use crate::{
-    batch::{Outgoing, Permit, Text},
+    batch::{Outgoing, Permit},
     name::{self, GUEST, OPERATOR_NAME},
-    rooms::{LOBBY, RoomId, Rooms},
+    room::Room,
+    rooms::{LOBBY, RoomId},
     signals::Shutdown,
     timer::expiry,
 };
@@ -30,8 +34,8 @@ pub const OPERATOR: Id = 0;
 /// is queued here.
 pub(crate) const EVENTS: usize = 32;
 
-/// How many bytes of private messages may wait for a client. Then senders get an error.
-const MESSAGES: usize = 64 * 1024;
+/// How many bytes of private messages a client may leave unread. Then senders get an error.
+const UNREAD: usize = 64 * 1024;
 
 /// The sender of an outbox. The channel has no capacity of its own: what the hub sends into it is
 /// bounded by the permits that the items hold, so the hub never waits.
@@ -67,8 +71,8 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
                 Some(event) => hub.handle(event),
                 None => return,
             },
-            () = expiry(hub.rooms.next_notice()) => hub.flush_due_notices(),
-            // A room's batch is with all members: the room can send its next one.
+            // Joins and leaves are due, or a room's batch is with all its members: see below.
+            () = expiry(hub.notice_due()) => {}
             () = hub.batch_done.notified() => {}
             _ = inbox.shutdown.recv() => break,
         }
@@ -79,22 +83,35 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
             };
             hub.handle(event);
         }
-        hub.flush_ready_rooms();
+        hub.flush_rooms();
     }
     // What was said before the end arrives before the goodbye.
-    hub.flush_all_rooms();
+    for room in hub.speaking.clone() {
+        hub.announce(room);
+        hub.flush(room);
+    }
 }
 
 /// The members, their names, and the rooms. Nothing in here waits.
 #[derive(Debug)]
 pub struct Hub {
     open: bool,
-    /// All connected members; `rooms` knows which of them is in which room.
+    /// All connected members. `Room::members` says which of them is in which room.
     pub(crate) members: HashMap<Id, Member>,
     /// The owner of each name, by the key of the name.
     pub(crate) names: HashMap<String, Id>,
-    pub(crate) rooms: Rooms,
-    batch_done: Arc<Notify>,
+    pub(crate) rooms: HashMap<RoomId, Room>,
+    /// The id of each room, by the key of its name.
+    pub(crate) room_ids: BTreeMap<String, RoomId>,
+    pub(crate) next_room: RoomId,
+    /// The rooms with something to say, now or when a notice is due.
+    pub(crate) speaking: BTreeSet<RoomId>,
+    /// How many lines a room remembers.
+    pub(crate) history: usize,
+    /// Private lines that are not sent yet, with their recipient and permit.
+    pub(crate) answers: Option<(Id, Vec<u8>, Option<Permit>)>,
+    /// Notified when a batch is with all its recipients.
+    pub(crate) batch_done: Arc<Notify>,
 }
 
 /// A member as the hub knows it.
@@ -103,24 +120,29 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) room: RoomId,
     pub(crate) outbox: Outbox,
-    /// One permit for each byte of private messages that may wait for this member.
-    pub(crate) messages: Arc<Semaphore>,
+    /// A permit for each byte of private messages that this member may leave unread.
+    pub(crate) unread: Arc<Semaphore>,
 }
 
 impl Hub {
     /// A hub whose only member is the operator, with its outbox. Rooms remember the last `history`
     /// lines said.
     pub fn new(operator: Outbox, history: usize) -> Self {
-        let batch_done = Arc::new(Notify::new());
         let mut hub = Self {
             open: true,
             members: HashMap::new(),
             names: HashMap::new(),
-            rooms: Rooms::new(history, batch_done.clone()),
-            batch_done,
+            rooms: HashMap::new(),
+            room_ids: BTreeMap::new(),
+            next_room: LOBBY,
+            speaking: BTreeSet::new(),
+            history,
+            answers: None,
+            batch_done: Arc::default(),
         };
+        hub.open_room("lobby");
         hub.add(OPERATOR, OPERATOR_NAME.into(), operator);
-        hub.rooms.get_mut(LOBBY).members.insert(OPERATOR);
+        hub.room(LOBBY).members.insert(OPERATOR);
         hub
     }
 
@@ -130,6 +152,7 @@ impl Hub {
             Event::Received(id, lines, permit) => self.receive(id, lines, &permit),
             Event::Left(id) => self.leave(id, None),
         }
+        self.flush_answers();
     }
 
     fn join(&mut self, id: Id, outbox: Outbox) {
@@ -146,7 +169,7 @@ impl Hub {
             name,
             room: LOBBY,
             outbox,
-            messages: Arc::new(Semaphore::new(MESSAGES)),
+            unread: Arc::new(Semaphore::new(UNREAD)),
         };
         self.members.insert(id, member);
     }
@@ -157,25 +180,28 @@ impl Hub {
                 return;
             };
             // Others learn of a newcomer before they receive anything from it.
-            self.rooms.flush_notices(member.room);
-            let result = match &line {
+            let room = member.room;
+            self.announce(room);
+            let answer = match &line {
                 Ok(line) => self.obey(id, line, permit),
                 Err(error) => Err(error.to_string()),
             };
-            if let Err(reason) = result {
-                self.send_line(id, Line::Error(&reason), permit);
+            match answer {
+                Ok(None) => {}
+                Ok(Some(notice)) => self.send_line(id, Line::Notice(&notice), permit),
+                Err(reason) => self.send_line(id, Line::Error(&reason), permit),
             }
         }
     }
 
-    fn obey(&mut self, id: Id, line: &str, permit: &Permit) -> Result<(), String> {
+    fn obey(&mut self, id: Id, line: &str, permit: &Permit) -> Result<Option<String>, String> {
         match Input::parse(line) {
             Input::Exit => self.leave(id, Some(permit)),
             Input::Blank => {}
             Input::Text(text) => self.say(id, text, permit, |name, text| Line::Said { name, text }),
-            Input::Command { name, arg } => return self.command(id, name, arg, line, permit),
+            Input::Command { name, arg } => return self.command(id, (name, arg), line, permit),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn leave(&mut self, id: Id, permit: Option<&Permit>) {
@@ -184,109 +210,10 @@ impl Hub {
             return;
         }
         self.exit(id, permit);
+        self.flush_answers();
         if let Some(member) = self.members.remove(&id) {
             info!(id, name = member.name, "left");
             self.names.remove(&name::key(&member.name));
-        }
-    }
-
-    /// Sends a line to the other members of the room.
-    pub(crate) fn say(
-        &mut self,
-        id: Id,
-        text: &str,
-        permit: &Permit,
-        line: for<'a> fn(&'a str, &'a str) -> Line<'a>,
-    ) {
-        let Some(member) = self.members.get(&id) else {
-            return;
-        };
-        let room = member.room;
-        if self.rooms.say(room, id, line(&member.name, text), permit) {
-            self.flush(room);
-        }
-    }
-
-    /// Moves a member into a room: `text`, where it is and the history, then all that follows.
-    pub(crate) fn enter(
-        &mut self,
-        id: Id,
-        room: RoomId,
-        mut text: Vec<u8>,
-        permit: Option<Permit>,
-    ) {
-        let Some(member) = self.members.get_mut(&id) else {
-            return;
-        };
-        member.room = room;
-        let name = member.name.clone();
-        // A leave notice of the same name comes before this join.
-        if self.rooms.get_mut(room).notices.has_left(&name) {
-            self.rooms.flush_notices(room);
-        }
-        self.flush(room);
-        self.rooms.get_mut(room).write_welcome(&mut text);
-        self.send(id, text, permit.clone());
-        self.rooms.enter(room, id, name, permit);
-    }
-
-    /// Takes a member out of its room; it has received everything up to here.
-    pub(crate) fn exit(&mut self, id: Id, permit: Option<&Permit>) {
-        if let Some(member) = self.members.get(&id) {
-            let (room, name) = (member.room, member.name.clone());
-            self.flush(room);
-            self.rooms.exit(room, id, name, permit.cloned());
-        }
-    }
-
-    /// Sends one line to one member.
-    pub(crate) fn send_line(&mut self, id: Id, line: Line<'_>, permit: &Permit) {
-        self.send(id, format!("{line}\n").into(), Some(permit.clone()));
-    }
-
-    /// Sends text to one member, behind everything that its room has said so far.
-    pub(crate) fn send(&mut self, id: Id, lines: Vec<u8>, permit: Option<Permit>) {
-        let Some(member) = self.members.get(&id) else {
-            return;
-        };
-        self.flush(member.room);
-        if let Some(member) = self.members.get(&id) {
-            let text = Box::new(Text { lines, permit });
-            // Fails if the session has ended; its `Left` is on the way.
-            let _ = member.outbox.send(Outgoing::Text(text));
-        }
-    }
-
-    /// Sends what a room has said so far to all its members.
-    fn flush(&mut self, room: RoomId) {
-        let Some(batch) = self.rooms.take_batch(room) else {
-            return;
-        };
-        for id in &self.rooms.get_mut(room).members {
-            if let Some(member) = self.members.get(id) {
-                // Fails if the session has ended; its `Left` is on the way.
-                let _ = member.outbox.send(Outgoing::Batch(batch.clone()));
-            }
-        }
-    }
-
-    /// One batch of a room is in flight: while its members write it, the next one grows.
-    fn flush_ready_rooms(&mut self) {
-        for room in self.rooms.take_ready() {
-            self.flush(room);
-        }
-    }
-
-    fn flush_all_rooms(&mut self) {
-        for room in self.rooms.ids() {
-            self.rooms.flush_notices(room);
-            self.flush(room);
-        }
-    }
-
-    fn flush_due_notices(&mut self) {
-        while let Some(room) = self.rooms.due_notice() {
-            self.rooms.flush_notices(room);
         }
     }
 }

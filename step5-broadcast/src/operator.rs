@@ -44,10 +44,14 @@ pub(crate) async fn run(
     };
     let write = async {
         while let Some(item) = outbox.recv().await {
-            let lines = render(&item);
+            let ranges = item.batch.visible(OPERATOR, 0);
+            let bytes: Vec<_> = ranges
+                .flat_map(|range| &item.batch.bytes()[range])
+                .copied()
+                .collect();
             // Others need not wait until it is printed.
             drop(item);
-            output.send(lines.into()).await;
+            output.send(String::from_utf8_lossy(&bytes).into()).await;
         }
     };
     // The end of the outbox ends both.
@@ -55,20 +59,6 @@ pub(crate) async fn run(
         () = read => {}
         () = write => {}
     }
-}
-
-/// The lines of an item that the operator receives.
-fn render(item: &Outgoing) -> String {
-    let bytes = match item {
-        Outgoing::Text(text) => text.lines.clone(),
-        Outgoing::Batch(batch) => {
-            let ranges = batch.visible(OPERATOR, 0);
-            ranges
-                .flat_map(|range| batch.bytes()[range].iter().copied())
-                .collect()
-        }
-    };
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The operator's output. If it stays full, its lines are dropped.

@@ -1,17 +1,13 @@
-//! All rooms, by id and by name.
+//! How the hub uses the rooms: entering, leaving, speaking, and sending what was said.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use common::Line;
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
-    batch::{Batch, Permit},
-    hub::Id,
+    batch::{Batch, Outgoing, Permit},
+    hub::{Hub, Id},
     name,
     room::Room,
 };
@@ -31,179 +27,185 @@ const COALESCE: Duration = Duration::from_millis(50);
 /// How much longer for each member: the more members, the more a notice costs.
 const COALESCE_EACH: Duration = Duration::from_micros(50);
 
-/// How many bytes a room remembers while there is room for all histories.
-const ROOM_HISTORY: usize = 256 * 1024;
-
-/// How many bytes all rooms together remember before each is cut to [`HISTORY_SHARE`].
-const ALL_HISTORY: usize = 8 * 1024 * 1024;
+/// How many bytes of history the rooms share when they speak.
+const HISTORY: usize = 4 * 1024 * 1024;
 
 /// How many bytes a room may always remember.
-const HISTORY_SHARE: usize = 16 * 1024;
+const MIN_HISTORY: usize = 16 * 1024;
 
-/// All rooms.
-#[derive(Debug)]
-pub(crate) struct Rooms {
-    by_id: HashMap<RoomId, Room>,
-    /// By the key of the name, so in the order of names.
-    ids: BTreeMap<String, RoomId>,
-    last_id: RoomId,
-    history: usize,
-    /// The bytes of all histories.
-    remembered: usize,
-    batch_done: Arc<Notify>,
-    /// The rooms that have something to say.
-    speaking: Vec<RoomId>,
-    /// The rooms with pending notices, by the time when these are due.
-    due: BTreeSet<(Instant, RoomId)>,
-}
-
-impl Rooms {
-    /// An empty lobby. Rooms remember the last `history` lines said.
-    pub(crate) fn new(history: usize, batch_done: Arc<Notify>) -> Self {
-        let mut rooms = Self {
-            by_id: HashMap::new(),
-            ids: BTreeMap::new(),
-            last_id: LOBBY,
-            history,
-            remembered: 0,
-            batch_done,
-            speaking: Vec::new(),
-            due: BTreeSet::new(),
-        };
-        rooms.add("lobby", LOBBY);
-        rooms
-    }
-
-    fn add(&mut self, name: &str, id: RoomId) {
-        self.by_id
-            .insert(id, Room::new(name, self.batch_done.clone()));
-        self.ids.insert(name::key(name), id);
-    }
-
-    /// A room that exists: a member's room does.
-    pub(crate) fn get_mut(&mut self, id: RoomId) -> &mut Room {
-        self.by_id.get_mut(&id).expect("a room with members exists")
-    }
-
-    /// All rooms, ordered by name.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Room> {
-        self.ids.values().map(|id| &self.by_id[id])
-    }
-
-    /// The ids of all rooms.
-    pub(crate) fn ids(&self) -> Vec<RoomId> {
-        self.ids.values().copied().collect()
+impl Hub {
+    /// The room of a member, which exists.
+    pub(crate) fn room(&mut self, id: RoomId) -> &mut Room {
+        self.rooms.get_mut(&id).expect("a room with members exists")
     }
 
     /// The room of this name, created if it does not exist; `None` if there are too many.
-    pub(crate) fn open(&mut self, name: &str) -> Option<RoomId> {
-        if let Some(id) = self.ids.get(&name::key(name)) {
+    pub(crate) fn open_room(&mut self, name: &str) -> Option<RoomId> {
+        if let Some(id) = self.room_ids.get(&name::key(name)) {
             return Some(*id);
         }
-        if self.ids.len() >= ROOMS {
+        if self.rooms.len() >= ROOMS {
             return None;
         }
-        self.last_id += 1;
-        self.add(name, self.last_id);
-        Some(self.last_id)
+        let id = self.next_room;
+        self.next_room += 1;
+        self.rooms.insert(id, Room::new(name, &self.batch_done));
+        self.room_ids.insert(name::key(name), id);
+        Some(id)
     }
 
-    /// Adds a line of `author` to the next batch of a room. Returns whether the batch is full.
-    pub(crate) fn say(&mut self, id: RoomId, author: Id, line: Line<'_>, permit: &Permit) -> bool {
-        let full = self.get_mut(id).say(author, line, permit);
-        self.mark_speaking(id);
-        full
+    /// Moves a member into a room: `text`, where it is and the history, then all that follows.
+    pub(crate) fn enter(
+        &mut self,
+        id: Id,
+        room: RoomId,
+        mut text: Vec<u8>,
+        permit: Option<Permit>,
+    ) {
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        member.room = room;
+        let name = member.name.clone();
+        // A leave notice of the same name comes before this join.
+        let same = |left: &String| name::key(left) == name::key(&name);
+        if self.room(room).left.iter().any(same) {
+            self.announce(room);
+        }
+        self.flush(room);
+        self.room(room).write_welcome(&mut text);
+        self.send(id, text, permit.clone());
+        self.room(room).members.insert(id);
+        self.room(room).joined.push((id, name));
+        self.coalesce(room, permit.as_ref());
     }
 
-    fn mark_speaking(&mut self, id: RoomId) {
-        let room = self.get_mut(id);
-        if !room.speaking {
-            room.speaking = true;
-            self.speaking.push(id);
+    /// Takes a member out of its room. It has received everything up to here. An empty room ends,
+    /// except the lobby.
+    pub(crate) fn exit(&mut self, id: Id, permit: Option<&Permit>) {
+        let Some(member) = self.members.get(&id) else {
+            return;
+        };
+        let (room, name) = (member.room, member.name.clone());
+        self.flush(room);
+        self.room(room).members.remove(&id);
+        if room == LOBBY || !self.room(room).members.is_empty() {
+            self.room(room).left.push(name);
+            self.coalesce(room, permit);
+        } else if let Some(ended) = self.rooms.remove(&room) {
+            self.room_ids.remove(&name::key(&ended.name));
+            self.speaking.remove(&room);
         }
     }
 
-    /// Takes what a room has said since its last batch; `None` if it said nothing.
-    pub(crate) fn take_batch(&mut self, id: RoomId) -> Option<Arc<Batch>> {
-        let (history, scarce) = (self.history, self.remembered > ALL_HISTORY);
-        let bytes = if scarce { HISTORY_SHARE } else { ROOM_HISTORY };
-        let done = self.batch_done.clone();
-        let room = self.get_mut(id);
-        let before = room.remembered();
-        let batch = room.take_batch(history, bytes, done);
-        let after = room.remembered();
-        self.remembered = self.remembered - before + after;
-        batch
-    }
-
-    /// Adds a member, and its join to the notices.
-    pub(crate) fn enter(&mut self, id: RoomId, member: Id, name: String, permit: Option<Permit>) {
-        let room = self.get_mut(id);
-        room.members.insert(member);
-        room.notices.joined.push((member, name));
-        self.coalesce(id, permit);
-    }
-
-    /// Removes a member, and adds its leave to the notices. An empty room ends, except the lobby.
-    pub(crate) fn exit(&mut self, id: RoomId, member: Id, name: String, permit: Option<Permit>) {
-        let room = self.get_mut(id);
-        room.members.remove(&member);
-        if room.members.is_empty() && id != LOBBY {
-            self.remove(id);
-        } else {
-            room.notices.left.push(name);
-            self.coalesce(id, permit);
+    /// Announces a join or a leave later, together with others. The read that caused it keeps its
+    /// permit until then.
+    fn coalesce(&mut self, id: RoomId, permit: Option<&Permit>) {
+        let room = self.room(id);
+        if let Some(permit) = permit {
+            room.draft.hold(permit);
         }
+        let wait = COALESCE + COALESCE_EACH * room.members.len() as u32;
+        room.notice_due.get_or_insert_with(|| Instant::now() + wait);
+        self.speaking.insert(id);
     }
 
-    fn remove(&mut self, id: RoomId) {
-        if let Some(room) = self.by_id.remove(&id) {
-            self.remembered -= room.remembered();
-            self.ids.remove(&name::key(&room.name));
-            self.due.retain(|(_, due)| *due != id);
-            self.speaking.retain(|speaking| *speaking != id);
-        }
-    }
-
-    fn coalesce(&mut self, id: RoomId, permit: Option<Permit>) {
-        let room = self.get_mut(id);
-        room.notices.permits.extend(permit);
-        if room.notices.due.is_none() {
-            let due = Instant::now() + COALESCE + COALESCE_EACH * room.members.len() as u32;
-            room.notices.due = Some(due);
-            self.due.insert((due, id));
+    /// Announces the pending joins and leaves of a room now.
+    pub(crate) fn announce(&mut self, id: RoomId) {
+        if self.room(id).notice_due.is_some() {
+            self.room(id).announce();
+            self.speaking.insert(id);
         }
     }
 
     /// When the next notice is due.
-    pub(crate) fn next_notice(&self) -> Option<Instant> {
-        self.due.first().map(|(due, _)| *due)
+    pub(crate) fn notice_due(&self) -> Option<Instant> {
+        self.speaking
+            .iter()
+            .filter_map(|id| self.rooms[id].notice_due)
+            .min()
     }
 
-    /// A room whose notices are due now.
-    pub(crate) fn due_notice(&self) -> Option<RoomId> {
-        let (due, id) = self.due.first()?;
-        (*due <= Instant::now()).then_some(*id)
-    }
-
-    /// Adds the pending notices of a room to its next batch.
-    pub(crate) fn flush_notices(&mut self, id: RoomId) {
-        if let Some(due) = self.get_mut(id).flush_notices() {
-            self.due.remove(&(due, id));
-            self.mark_speaking(id);
+    /// Sends a line to the other members of a member's room.
+    pub(crate) fn say(
+        &mut self,
+        id: Id,
+        text: &str,
+        permit: &Permit,
+        line: for<'a> fn(&'a str, &'a str) -> Line<'a>,
+    ) {
+        if let Some(member) = self.members.get(&id)
+            && let Some(room) = self.rooms.get_mut(&member.room)
+        {
+            self.speaking.insert(member.room);
+            if room.say(id, line(&member.name, text), permit) {
+                self.flush(member.room);
+            }
         }
     }
 
-    /// Takes the rooms that can send a batch now. The others wait until theirs is done.
-    pub(crate) fn take_ready(&mut self) -> Vec<RoomId> {
-        let rooms = &mut self.by_id;
-        let ready = |id: &mut RoomId| match rooms.get_mut(id) {
-            Some(room) if room.is_ready() => {
-                room.speaking = false;
-                true
-            }
-            _ => false,
+    /// Sends one line to one member.
+    pub(crate) fn send_line(&mut self, id: Id, line: Line<'_>, permit: &Permit) {
+        self.send(id, format!("{line}\n").into(), Some(permit.clone()));
+    }
+
+    /// Sends lines to one member, behind everything that its room has said so far. They are kept
+    /// back until the event is handled: all answers to one read are one item.
+    pub(crate) fn send(&mut self, id: Id, lines: Vec<u8>, permit: Option<Permit>) {
+        let Some(room) = self.members.get(&id).map(|member| member.room) else {
+            return;
         };
-        self.speaking.extract_if(.., ready).collect()
+        self.flush(room);
+        match &mut self.answers {
+            Some((last, answers, _)) if *last == id => answers.extend(lines),
+            _ => {
+                self.flush_answers();
+                self.answers = Some((id, lines, permit));
+            }
+        }
+    }
+
+    /// Sends what [`send`](Self::send) has kept back.
+    pub(crate) fn flush_answers(&mut self) {
+        if let Some((id, lines, permit)) = self.answers.take() {
+            self.put(id, Arc::new(Batch::private(lines, permit)), true);
+        }
+    }
+
+    /// Sends what a room has said so far to all its members.
+    pub(crate) fn flush(&mut self, room: RoomId) {
+        let bytes = (HISTORY / self.rooms.len()).max(MIN_HISTORY);
+        let (lines, done) = (self.history, self.batch_done.clone());
+        if let Some(batch) = self.room(room).take_batch(lines, bytes, &done) {
+            self.flush_answers();
+            for id in &self.rooms[&room].members {
+                self.put(*id, batch.clone(), false);
+            }
+        }
+    }
+
+    fn put(&self, id: Id, batch: Arc<Batch>, private: bool) {
+        if let Some(member) = self.members.get(&id) {
+            // Fails if the session has ended; its `Left` is on the way.
+            let _ = member.outbox.send(Outgoing { batch, private });
+        }
+    }
+
+    /// Announces what is due, and sends the batches of the rooms that are ready. One batch of a
+    /// room is in flight: while its members write it, the next one grows.
+    pub(crate) fn flush_rooms(&mut self) {
+        let now = Instant::now();
+        for id in self.speaking.iter().copied().collect::<Vec<_>>() {
+            if self.room(id).notice_due.is_some_and(|due| due <= now) {
+                self.announce(id);
+            }
+            if self.room(id).is_ready() {
+                self.flush(id);
+                // A room with a notice that is not due yet still has something to say.
+                if self.room(id).notice_due.is_none() {
+                    self.speaking.remove(&id);
+                }
+            }
+        }
     }
 }

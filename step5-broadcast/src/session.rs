@@ -19,7 +19,7 @@ use crate::{
     reader::read,
     timer::expiry,
     token_bucket::Rate,
-    writer::{NO_PROGRESS, TooSlow, Writer},
+    writer::{NO_PROGRESS, Writer},
 };
 
 /// How long a client may take to close its side after the goodbye.
@@ -42,22 +42,13 @@ impl Drop for LeaveGuard {
 
 /// Why a session ended.
 enum Ending {
-    /// The goodbye is written, and whether the client may still send.
-    Goodbye(bool),
+    /// The goodbye is written. The client may still send, unless its input has ended.
+    Goodbye {
+        open: bool,
+    },
+    /// The client accepted nothing for too long.
     TooSlow,
     Lost(io::Error),
-}
-
-impl From<io::Error> for Ending {
-    fn from(error: io::Error) -> Self {
-        Self::Lost(error)
-    }
-}
-
-impl From<TooSlow> for Ending {
-    fn from(_: TooSlow) -> Self {
-        Self::TooSlow
-    }
 }
 
 /// Serves one client until it has left and its socket is closed.
@@ -77,7 +68,7 @@ pub(crate) async fn run(
     }
     let guard = LeaveGuard { id, events };
     match serve(&stream, &guard, outbox, rate).await {
-        Ending::Goodbye(open) => close(stream, open).await,
+        Ending::Goodbye { open } => close(stream, open).await,
         Ending::TooSlow => warn!(id, %addr, "disconnected: accepted nothing for {NO_PROGRESS:?}"),
         Ending::Lost(error) => debug!(id, %addr, %error, "connection lost"),
     }
@@ -98,11 +89,12 @@ async fn serve(
     let mut reads = true;
     loop {
         select! {
-            written = &mut writing => match written {
-                Ok(()) => return Ending::Goodbye(reads),
-                Err(ending) => return ending,
+            written = &mut writing => return match written {
+                Ok(true) => Ending::Goodbye { open: reads },
+                Ok(false) => Ending::TooSlow,
+                Err(error) => Ending::Lost(error),
             },
-            result = &mut reading, if reads => match result {
+            read = &mut reading, if reads => match read {
                 Ok(()) => reads = false,
                 Err(error) => return Ending::Lost(error),
             },
@@ -115,12 +107,13 @@ async fn serve(
     }
 }
 
-/// Outbox to socket, until the hub drops the outbox and the goodbye is written.
+/// Outbox to socket, until the hub drops the outbox and the goodbye is written. Returns `false` for a
+/// client that is too slow.
 async fn write(
     id: Id,
     stream: &TcpStream,
     mut outbox: UnboundedReceiver<Outgoing>,
-) -> Result<(), Ending> {
+) -> io::Result<bool> {
     let mut writer = Writer::new(id);
     while !writer.is_done() {
         select! {
@@ -133,12 +126,14 @@ async fn write(
                 // The runtime reports a full socket as writable when a third of its buffer is free.
                 // A slow reader may have freed less: ask the socket itself.
                 writer.write(|slices| SockRef::from(stream).send_vectored(slices))?;
-                writer.on_deadline()?;
+                if !writer.on_deadline() {
+                    return Ok(false);
+                }
             }
         }
         writer.write(|slices| stream.try_write_vectored(slices))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Closes the connection so that the client receives the goodbye: closing a socket with unread

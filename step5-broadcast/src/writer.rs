@@ -13,7 +13,7 @@ use common::Line;
 use tokio::time::Instant;
 
 use crate::{
-    batch::{Batch, Outgoing, Text},
+    batch::{Batch, Outgoing},
     hub::Id,
 };
 
@@ -35,31 +35,26 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How many slices one write takes.
 const SLICES: usize = 64;
 
-/// The client accepted no bytes until the last deadline: disconnect it.
-#[derive(Debug)]
-pub struct TooSlow;
-
 /// What one client has to be sent, and how far it got.
 ///
 /// - *Ready*: the socket accepts bytes. The writer takes one item at a time from its outbox.
 /// - *Stalled*: the socket refuses bytes. The item waits, and the client's room with it, until the
 ///   stall budget is spent.
-/// - *Lagging*: the budget is spent. The writer takes every item at once: it keeps text, and it
-///   drops and counts the lines of the room. When the socket has accepted the rest, the count goes
-///   to the client, at the place of the gap, and the writer is ready again.
+/// - *Lagging*: the budget is spent. The writer takes every item at once: it keeps private lines,
+///   and it drops and counts the lines of the room. When the socket has accepted the rest, the count
+///   goes to the client, at the place of the gap, and the writer is ready again.
 #[derive(Debug)]
 pub struct Writer {
     id: Id,
     state: State,
-    /// Written before `batch`.
-    texts: VecDeque<Box<Text>>,
-    /// How much of the first text is written.
-    text_at: usize,
-    /// The batch that is being written, and how far.
-    batch: Option<(Arc<Batch>, usize)>,
-    /// The lines dropped since the last text.
+    /// What the socket has not accepted yet, and how much of the first item it has.
+    queue: VecDeque<Outgoing>,
+    at: usize,
+    /// The lines dropped since the last private item.
     missed: u64,
-    budget: StallBudget,
+    /// What is left of the stall budget, as of the end of the last stall.
+    budget: Duration,
+    last_stall: Instant,
     /// When the socket last accepted a byte, or began to refuse.
     progress: Instant,
     /// The last deadline, once the outbox has ended.
@@ -76,25 +71,23 @@ enum State {
 impl Writer {
     /// A writer for `id` that is ready.
     pub fn new(id: Id) -> Self {
+        let now = Instant::now();
         Self {
             id,
             state: State::Ready,
-            texts: VecDeque::new(),
-            text_at: 0,
-            batch: None,
+            queue: VecDeque::new(),
+            at: 0,
             missed: 0,
-            budget: StallBudget::new(),
-            progress: Instant::now(),
+            budget: STALL_BUDGET,
+            last_stall: now,
+            progress: now,
             closing: None,
         }
     }
 
     /// Whether to take the next item from the outbox.
     pub fn accepts(&self) -> bool {
-        match self.state {
-            State::Ready | State::Lagging => self.closing.is_none(),
-            State::Stalled(_) => false,
-        }
+        self.closing.is_none() && !matches!(self.state, State::Stalled(_))
     }
 
     /// Whether to wait until the socket is writable.
@@ -104,34 +97,29 @@ impl Writer {
 
     /// Whether everything is written, the goodbye included.
     pub fn is_done(&self) -> bool {
-        self.closing.is_some() && self.texts.is_empty() && self.batch.is_none()
+        self.closing.is_some() && self.queue.is_empty()
     }
 
     /// Takes an item from the outbox.
     pub fn push(&mut self, item: Outgoing) {
-        match item {
-            Outgoing::Batch(batch) if self.state == State::Lagging => {
-                self.missed += batch.lines_behind(self.id, 0);
-            }
-            Outgoing::Batch(batch) => self.batch = Some((batch, 0)),
-            Outgoing::Text(text) => {
-                self.push_missed();
-                self.texts.push_back(text);
-            }
+        if self.state == State::Lagging && !item.private {
+            self.missed += item.batch.lines_behind(self.id, 0);
+            return;
         }
+        self.push_missed();
+        self.queue.push_back(item);
     }
 
     /// The outbox has ended: what is left to write is the goodbye.
     pub fn close(&mut self) {
         self.push_missed();
-        self.push_lines(format!("{}\n", Line::Notice("goodbye")).into());
+        self.push_bytes(format!("{}\n", Line::Notice("goodbye")).into());
         self.closing = Some(Instant::now() + LINGER);
     }
 
     fn push_missed(&mut self) {
         if self.missed > 0 {
-            let lines = self.missed_line();
-            self.push_lines(lines);
+            self.push_bytes(self.missed_line());
             self.missed = 0;
         }
     }
@@ -141,9 +129,12 @@ impl Writer {
         format!("{}\n", Line::Error(&missed)).into()
     }
 
-    fn push_lines(&mut self, lines: Vec<u8>) {
-        let permit = None;
-        self.texts.push_back(Box::new(Text { lines, permit }));
+    fn push_bytes(&mut self, bytes: Vec<u8>) {
+        let batch = Arc::new(Batch::private(bytes, None));
+        self.queue.push_back(Outgoing {
+            batch,
+            private: true,
+        });
     }
 
     /// Writes to `sink` until everything is written, or until the sink refuses with `WouldBlock`.
@@ -157,15 +148,13 @@ impl Writer {
         mut sink: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<()> {
         loop {
-            let written = if let Some(text) = self.texts.front() {
-                sink(&[IoSlice::new(&text.lines[self.text_at..])])
-            } else if let Some((batch, at)) = &self.batch {
+            let written = if let Some(item) = self.queue.front() {
                 let mut slices = [IoSlice::new(&[]); SLICES];
-                let ranges = batch.visible(self.id, *at);
-                let n = slices.iter_mut().zip(ranges).map(|(slice, range)| {
-                    *slice = IoSlice::new(&batch.bytes()[range]);
+                let ranges = item.batch.visible(self.id, self.at);
+                let filled = slices.iter_mut().zip(ranges).map(|(slice, range)| {
+                    *slice = IoSlice::new(&item.batch.bytes()[range]);
                 });
-                match n.count() {
+                match filled.count() {
                     0 => Ok(0),
                     n => sink(&slices[..n]),
                 }
@@ -192,49 +181,47 @@ impl Writer {
         }
     }
 
-    /// Moves the position behind `n` bytes. What is written as a whole is dropped.
+    /// Moves the position behind the next `n` bytes, and drops the item if it is written.
     fn advance(&mut self, mut n: usize) {
         if n > 0 {
             self.progress = Instant::now();
         }
-        if let Some(text) = self.texts.front() {
-            self.text_at += n;
-            if self.text_at == text.lines.len() {
-                self.texts.pop_front();
-                self.text_at = 0;
-            }
-            return;
-        }
-        let Some((batch, at)) = &mut self.batch else {
+        let Some(item) = self.queue.front() else {
             return;
         };
-        for range in batch.visible(self.id, *at) {
+        for range in item.batch.visible(self.id, self.at) {
+            self.at = range.start + n.min(range.len());
             if n < range.len() {
-                *at = range.start + n;
                 return;
             }
             n -= range.len();
-            *at = range.end;
         }
-        self.batch = None;
+        self.queue.pop_front();
+        self.at = 0;
     }
 
     fn block(&mut self) {
         if self.state == State::Ready {
             let now = Instant::now();
-            self.budget.refill(now);
+            let regained = (now - self.last_stall) / REFILL;
+            self.budget = STALL_BUDGET.min(self.budget + regained);
             self.progress = now;
             self.state = State::Stalled(now);
         }
     }
 
     fn unblock(&mut self) {
-        if let State::Stalled(since) = self.state {
-            self.budget.spend(since.elapsed());
+        if let State::Stalled(since) = self.state
+            && since.elapsed() >= FREE_STALL
+        {
+            self.budget = self.budget.saturating_sub(since.elapsed());
         }
-        // Capacity for a burst is not kept.
-        self.texts = VecDeque::new();
+        if self.is_blocked() {
+            self.last_stall = Instant::now();
+        }
         self.state = State::Ready;
+        // Capacity for a burst is not kept.
+        self.queue = VecDeque::new();
     }
 
     /// When to call [`on_deadline`](Self::on_deadline), unless the sink accepts everything before.
@@ -242,75 +229,38 @@ impl Writer {
         match (self.state, self.closing) {
             (State::Ready, _) => None,
             (_, Some(closing)) => Some(closing),
-            (State::Stalled(since), None) => Some(since + self.budget.allowed()),
+            // A short stall is free even if nothing is left of the budget.
+            (State::Stalled(since), None) => Some(since + self.budget.max(FREE_STALL)),
             (State::Lagging, None) => Some(self.progress + NO_PROGRESS),
         }
     }
 
-    /// Makes a stalled client lag. Does nothing before the deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`TooSlow`] if the client lags already and has accepted nothing for [`NO_PROGRESS`].
-    pub fn on_deadline(&mut self) -> Result<(), TooSlow> {
+    /// Makes a stalled client lag. Returns whether to go on: not with a client that has accepted
+    /// nothing for [`NO_PROGRESS`]. Does nothing before the deadline.
+    #[must_use]
+    pub fn on_deadline(&mut self) -> bool {
         if self
             .deadline()
             .is_none_or(|deadline| Instant::now() < deadline)
         {
-            return Ok(());
+            return true;
         }
         if self.state == State::Lagging || self.closing.is_some() {
-            return Err(TooSlow);
+            return false;
         }
-        self.budget.spend(STALL_BUDGET);
         self.state = State::Lagging;
-        self.drop_batch();
-        Ok(())
-    }
-
-    /// Keeps the rest of the line that is partly written, and counts the lines behind it.
-    fn drop_batch(&mut self) {
-        let Some((batch, at)) = self.batch.take() else {
-            return;
-        };
-        let end = batch.line_end(at);
-        if end > at {
-            self.push_lines(batch.bytes()[at..end].to_vec());
+        self.budget = Duration::ZERO;
+        if self.queue.front().is_some_and(|item| !item.private)
+            && let Some(item) = self.queue.pop_front()
+        {
+            // The line that is partly written is completed; the lines behind it are missed.
+            let end = item.batch.line_end(self.at);
+            self.missed += item.batch.lines_behind(self.id, end);
+            if end > self.at {
+                self.push_bytes(item.batch.bytes()[self.at..end].to_vec());
+            }
+            self.at = 0;
         }
-        self.missed += batch.lines_behind(self.id, end);
-    }
-}
-
-/// The time that a client may hold up its room.
-#[derive(Debug)]
-struct StallBudget {
-    left: Duration,
-    refilled: Instant,
-}
-
-impl StallBudget {
-    fn new() -> Self {
-        Self {
-            left: STALL_BUDGET,
-            refilled: Instant::now(),
-        }
-    }
-
-    fn refill(&mut self, now: Instant) {
-        let regained = (now - self.refilled) / REFILL;
-        self.left = STALL_BUDGET.min(self.left + regained);
-        self.refilled = now;
-    }
-
-    /// How long a stall may last: a short one is free even if nothing is left.
-    fn allowed(&self) -> Duration {
-        self.left.max(FREE_STALL)
-    }
-
-    fn spend(&mut self, stall: Duration) {
-        if stall >= FREE_STALL {
-            self.left = self.left.saturating_sub(stall);
-        }
-        self.refilled = Instant::now();
+        true
     }
 }

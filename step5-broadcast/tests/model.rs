@@ -245,8 +245,8 @@ impl Model {
             Act::Message(client, to) => {
                 let sender = self.clients[client].name.clone();
                 let addressee = self.clients[to].name.clone();
-                self.clients[client].receive_text(&format!("* to {addressee}: psst"));
                 self.clients[to].receive_text(&format!("{sender} (private): psst"));
+                self.clients[client].receive_text(&format!("* to {addressee}: psst"));
             }
             Act::Who(client) => self.list_members(client),
             Act::Leave(client) => {
@@ -343,7 +343,7 @@ async fn session(
                 None => pending().await,
             } } => {
                 // A real session would disconnect the client now; this one waits for the script.
-                deadlines = writer.on_deadline().is_ok();
+                deadlines = writer.on_deadline();
             }
         }
         let sink = |slices: &[IoSlice<'_>]| {
