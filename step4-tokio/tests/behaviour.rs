@@ -68,6 +68,6 @@ promises! {
         twenty_floods_reach_every_reader,
         two_hundred_floods_reach_every_reader,
         clients_that_send_after_exit_delay_nobody,
-        two_thousand_talkers_leave_room_for_another,
+        two_thousand_senders_leave_room_for_another,
     ],
 }

@@ -91,7 +91,7 @@ promises! {
         a_lagging_client_that_changes_rooms_blocks_nobody,
         requests_in_a_large_room_delay_nobody,
         clients_that_send_after_exit_delay_nobody,
-        two_thousand_talkers_leave_room_for_another,
+        two_thousand_senders_leave_room_for_another,
         short_stops_after_a_long_one_lose_no_line,
         messages_wait_for_a_lagging_client,
         a_lagging_client_is_told_what_it_missed_at_the_end,
