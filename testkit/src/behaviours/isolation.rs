@@ -238,7 +238,7 @@ pub fn clients_that_send_after_exit_delay_nobody(chat: &Chat) {
 }
 
 /// Forty clients in a room of 5,000 ask for `/who` as often as the default rate allows. A client of
-/// another room waits 20 ms at most, half of the time. (42)
+/// another room is answered within 20 ms, half of the time. (42)
 #[cfg(unix)]
 pub fn requests_in_a_large_room_delay_nobody(chat: &Chat) {
     system::raise_descriptor_limit();
@@ -277,7 +277,7 @@ pub fn requests_in_a_large_room_delay_nobody(chat: &Chat) {
     assert!(!asking.is_finished(), "an asker was disconnected");
     drop(server);
     asking.join().expect("no panic");
-    latency.expect(Duration::from_millis(20), Duration::from_millis(200));
+    latency.expect(Duration::from_millis(20), Duration::from_secs(1));
 }
 
 /// Sends blank lines from all clients, whenever their sockets take them, until the server ends.
