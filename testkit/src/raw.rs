@@ -1,5 +1,5 @@
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
@@ -175,4 +175,32 @@ impl Latency {
             self.percentile(100)
         );
     }
+}
+
+/// What a non-blocking socket had to read.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Taken {
+    Bytes,
+    Nothing,
+    End,
+}
+
+/// Reads once. The bytes are dropped.
+pub(crate) fn take(stream: &mut TcpStream, buf: &mut [u8]) -> Taken {
+    match stream.read(buf) {
+        Ok(0) => Taken::End,
+        Ok(_) => Taken::Bytes,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Taken::Nothing,
+        Err(_) => Taken::End,
+    }
+}
+
+/// The sockets of clients for which one thread reads.
+pub(crate) fn nonblocking(clients: Vec<Raw>) -> Vec<TcpStream> {
+    let streams = clients.into_iter().map(|client| {
+        let stream = client.into_stream();
+        stream.set_nonblocking(true).expect("open");
+        stream
+    });
+    streams.collect()
 }

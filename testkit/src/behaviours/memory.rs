@@ -12,7 +12,6 @@ fn expect_little_memory(server: &Server) {
 }
 
 /// A thousand clients send 8 KiB of short lines each, more than they may say at once. (38)
-#[cfg(unix)]
 pub fn short_lines_over_the_rate_need_little_memory(chat: &Chat) {
     system::raise_descriptor_limit();
     let server = chat.server_with(&[]);
@@ -32,7 +31,6 @@ pub fn short_lines_over_the_rate_need_little_memory(chat: &Chat) {
 }
 
 /// 990 rooms remember 20 lines each that grow threefold when they are shown. (38)
-#[cfg(unix)]
 pub fn a_thousand_rooms_need_little_memory(chat: &Chat) {
     system::raise_descriptor_limit();
     let server = chat.server_with(&[]);

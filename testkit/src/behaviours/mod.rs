@@ -7,11 +7,14 @@ mod causes;
 mod console;
 mod crowds;
 mod endings;
+#[cfg(unix)]
+mod fairness;
 mod isolation;
 mod lagging;
 mod limits;
 mod lines;
 mod load;
+#[cfg(unix)]
 mod memory;
 mod operator;
 mod room;
@@ -28,11 +31,14 @@ pub use causes::*;
 pub use console::*;
 pub use crowds::*;
 pub use endings::*;
+#[cfg(unix)]
+pub use fairness::*;
 pub use isolation::*;
 pub use lagging::*;
 pub use limits::*;
 pub use lines::*;
 pub use load::*;
+#[cfg(unix)]
 pub use memory::*;
 pub use operator::*;
 pub use room::*;
