@@ -177,33 +177,36 @@ pub fn a_lagging_client_that_changes_rooms_blocks_nobody(chat: &Chat) {
     latency.expect(P99, P99);
 }
 
-/// Clients that send on and on after `/exit` delay nobody: their input is discarded, but not in one
-/// go. (41)
+/// Connects, sends `/exit`, and sends on until the server closes; again and again until `over`.
+fn send_after_exit(addr: SocketAddr, over: Arc<AtomicBool>) -> JoinHandle<usize> {
+    let chunk = "x\n".repeat(32 * 1024);
+    thread::spawn(move || {
+        let mut closed = 0;
+        while !over.load(Ordering::Relaxed) {
+            let sender = Raw::connect(addr);
+            sender.say("/exit");
+            let left = Instant::now();
+            let mut stream = sender.into_stream();
+            while stream.write_all(chunk.as_bytes()).is_ok() {
+                let took = left.elapsed();
+                assert!(took < Duration::from_secs(5), "not closed after {took:?}");
+            }
+            closed += 1;
+        }
+        closed
+    })
+}
+
+/// Clients that send on and on after `/exit` delay nobody, and are closed. (41)
 pub fn clients_that_send_after_exit_delay_nobody(chat: &Chat) {
     let server = chat.server();
     let mut observer = Raw::connect(server.addr);
-    let addr = server.addr;
     let over = Arc::new(AtomicBool::new(false));
-    let senders = [(); 2].map(|()| {
-        let over = over.clone();
-        thread::spawn(move || {
-            let chunk = "x\n".repeat(BUFFER / 2);
-            let mut times = 0;
-            while !over.load(Ordering::Relaxed) {
-                let sender = Raw::connect(addr);
-                sender.say("/exit");
-                let mut stream = sender.into_stream();
-                // Until the server closes.
-                while stream.write_all(chunk.as_bytes()).is_ok() {}
-                times += 1;
-            }
-            times
-        })
-    });
+    let senders = [(); 2].map(|()| send_after_exit(server.addr, over.clone()));
     let latency = observer.round_trips(Duration::from_secs(3));
     over.store(true, Ordering::Relaxed);
     for sender in senders {
-        assert!(sender.join().expect("no panic") > 0);
+        assert!(sender.join().expect("closed in time") > 0);
     }
     latency.expect(P99, P99);
 }
