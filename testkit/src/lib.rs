@@ -8,7 +8,7 @@
 //! wait is for something and ends in a failure after [`PATIENCE`]. Processes are killed when they
 //! are dropped, and then their stderr is searched for "panicked".
 
-use std::{sync::RwLock, time::Duration};
+use std::{fmt::Debug, sync::RwLock, time::Duration};
 
 mod chat;
 mod lines;
@@ -58,6 +58,18 @@ pub fn check(chat: &Chat, behaviour: fn(&Chat), machine: Machine) {
         Machine::Alone => _alone = MACHINE.write().unwrap_or_else(|held| held.into_inner()),
     }
     behaviour(chat);
+}
+
+/// Measures up to three times, until the result is below `bound`: on a shared machine, another process
+/// may disturb a measurement. A program that is too slow, or too busy, is so every time.
+pub(crate) fn best_of_three<T: PartialOrd + Debug>(bound: T, mut measure: impl FnMut() -> T) {
+    let first = measure();
+    if first < bound {
+        return;
+    }
+    let (second, third) = (measure(), measure());
+    let met = second < bound || third < bound;
+    assert!(met, "{first:?}, {second:?} and {third:?} exceed {bound:?}");
 }
 
 /// Makes a test of each behaviour that a step promises.

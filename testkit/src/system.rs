@@ -1,5 +1,7 @@
 //! What the operating system knows of a process. Only Linux tells: elsewhere there is nothing.
 
+use std::{thread, time::Duration};
+
 /// Resident memory, in bytes.
 pub fn memory(pid: u32) -> Option<usize> {
     Some(status(pid, "VmRSS:")? * 1024)
@@ -26,6 +28,14 @@ pub fn ticks(pid: u32) -> Option<usize> {
     let fields = stat.rsplit_once(')')?.1.split_whitespace();
     let times = fields.skip(11).take(2).map(|ticks| ticks.parse::<usize>());
     times.sum::<Result<_, _>>().ok()
+}
+
+/// Processor time used in the next `time`, in ticks of 10 ms. Only where [`ticks`] tells.
+pub fn ticks_in(pid: u32, time: Duration) -> usize {
+    let used = || ticks(pid).expect("a process of a system that tells");
+    let before = used();
+    thread::sleep(time);
+    used() - before
 }
 
 fn status(pid: u32, field: &str) -> Option<usize> {

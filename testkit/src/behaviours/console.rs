@@ -2,11 +2,10 @@
 
 use std::{
     net::TcpListener,
-    thread,
     time::{Duration, Instant},
 };
 
-use crate::{Chat, End, Lines, Peer, Process, Server, system};
+use crate::{Chat, End, Lines, Peer, Process, Server, best_of_three, system};
 
 /// A thousand lines that are piped into a client all arrive in order, and what is said meanwhile is
 /// printed. (12)
@@ -64,21 +63,23 @@ pub fn what_is_typed_early_is_kept(chat: &Chat) {
 /// `/exit` on either side ends both programs, within 300 ms and without Enter. (step 2)
 pub fn exit_ends_both(chat: &Chat) {
     for by_server in [true, false] {
-        let mut server = chat.server();
-        let mut client = chat.client(server.addr);
-        client.type_line("hello");
-        server.process.stdout.expect("peer: hello");
-        let typed = Instant::now();
-        match by_server {
-            true => server.process.type_line("/exit"),
-            false => client.type_line("/exit"),
-        }
-        assert_eq!(client.exit(), 0);
-        assert_eq!(server.process.exit(), 0);
-        let took = typed.elapsed();
-        assert!(took < Duration::from_millis(300), "{took:?}");
-        assert_eq!(client.stdout.rest(), [""; 0]);
-        assert_eq!(server.process.stdout.rest(), [""; 0]);
+        best_of_three(Duration::from_millis(300), || {
+            let mut server = chat.server();
+            let mut client = chat.client(server.addr);
+            client.type_line("hello");
+            server.process.stdout.expect("peer: hello");
+            let typed = Instant::now();
+            match by_server {
+                true => server.process.type_line("/exit"),
+                false => client.type_line("/exit"),
+            }
+            assert_eq!(client.exit(), 0);
+            assert_eq!(server.process.exit(), 0);
+            let took = typed.elapsed();
+            assert_eq!(client.stdout.rest(), [""; 0]);
+            assert_eq!(server.process.stdout.rest(), [""; 0]);
+            took
+        });
     }
 }
 
@@ -175,13 +176,10 @@ pub fn a_server_needs_no_console(chat: &Chat) {
         ann.lines.until("a newcomer", |line| {
             line == format!("* {} joined", bob.name)
         });
-        if let Some(before) = system::ticks(server.process.id()) {
-            thread::sleep(Duration::from_millis(500));
-            let used = system::ticks(server.process.id()).unwrap() - before;
-            assert!(
-                used <= 2,
-                "{used} ticks of 10 ms in half a second of nothing"
-            );
+        let pid = server.process.id();
+        if system::ticks(pid).is_some() {
+            // In ticks of 10 ms, in half a second in which nothing happens.
+            best_of_three(3, || system::ticks_in(pid, Duration::from_millis(500)));
         }
         ann.sync();
         #[cfg(unix)]

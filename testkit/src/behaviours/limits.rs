@@ -9,7 +9,7 @@ use std::{
 
 use super::slots::let_in;
 use crate::{
-    Chat, PATIENCE, Peer, Server, peer,
+    Chat, PATIENCE, Peer, Server, best_of_three, peer,
     process::{End, Process},
     system,
 };
@@ -95,10 +95,10 @@ pub fn running_out_of_descriptors_is_survived(chat: &Chat) {
         joined.set(joined.get() + told(line, "joined"));
         joined.get() >= 25
     });
-    if let Some(before) = system::ticks(server.process.id()) {
-        thread::sleep(Duration::from_secs(1));
-        let used = system::ticks(server.process.id()).unwrap() - before;
-        assert!(used < 10, "{used} ticks of 10 ms in a second");
+    let pid = server.process.id();
+    if system::ticks(pid).is_some() {
+        // In ticks of 10 ms: a tenth of a core.
+        best_of_three(10, || system::ticks_in(pid, Duration::from_secs(1)));
     }
     assert!(server.process.is_running());
     drop(crowd);
