@@ -29,10 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     let mut table = Table::new(
         "connect",
-        format!(
-            "Greeting all who come at once, within {} s",
-            PATIENCE.as_secs()
-        ),
+        format!("Greeting all who come at once, within {} s", PATIENCE.as_secs()),
         "bench connect",
         &["seconds", "greeted", "turned away"],
     );
@@ -42,9 +39,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
             let server = target.start()?;
             let dropped = dropped();
             let (greeted, took) = measure(server.addr, clients).context(target.name())?;
-            let dropped = self::dropped()
-                .zip(dropped)
-                .map(|(now, before)| now - before);
+            let dropped = self::dropped().zip(dropped).map(|(now, before)| now - before);
             let label = format!("{}, {clients} clients", target.name());
             let values = [took.as_secs_f64(), greeted as f64].map(Some);
             table.push(label, &[values[0], values[1], dropped]);

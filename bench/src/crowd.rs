@@ -53,9 +53,7 @@ impl Crowd {
     fn add(&mut self, mut stream: TcpStream) -> anyhow::Result<()> {
         let token = Token(self.streams.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll
-            .registry()
-            .register(&mut stream, token, interest)?;
+        self.poll.registry().register(&mut stream, token, interest)?;
         self.streams.push(stream);
         Ok(())
     }
@@ -75,11 +73,7 @@ impl Crowd {
         wait: Duration,
         mut read: impl FnMut(usize, &[u8]),
     ) -> anyhow::Result<()> {
-        let wait = if self.ready.is_empty() {
-            wait
-        } else {
-            Duration::ZERO
-        };
+        let wait = if self.ready.is_empty() { wait } else { Duration::ZERO };
         self.poll.poll(&mut self.events, Some(wait))?;
         let readable = self.events.iter().filter(|event| event.is_readable());
         self.ready.extend(readable.map(|event| event.token().0));

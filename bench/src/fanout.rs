@@ -64,29 +64,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
             results.push(result.with_context(|| server.name().to_owned())?);
         }
     }
-    let Options {
-        receivers,
-        senders,
-        window,
-        length,
-        ..
-    } = options;
+    let Options { receivers, senders, window, length, .. } = options;
     let mut table = Table::new(
-        if options.senders == 1 {
-            "fanout"
-        } else {
-            "fanout-many"
-        },
+        if options.senders == 1 { "fanout" } else { "fanout-many" },
         format!("Fan-out from {senders} to {receivers}"),
         format!(
             "bench fanout --senders {senders} --receivers {receivers} --window {window} --length {length}"
         ),
-        &[
-            "M deliveries/s",
-            "of yardstick",
-            "ns CPU each",
-            "of yardstick",
-        ],
+        &["M deliveries/s", "of yardstick", "ns CPU each", "of yardstick"],
     );
     let yardstick = median(&results[0]);
     for (server, results) in servers.iter().zip(&results) {
@@ -96,10 +81,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
             server.name(),
             &[
                 Some(result.rate / 1e6),
-                options
-                    .addr
-                    .is_none()
-                    .then_some(result.rate / yardstick.rate),
+                options.addr.is_none().then_some(result.rate / yardstick.rate),
                 cpu(result.cpu * 1e9),
                 cpu(result.cpu / yardstick.cpu),
             ],
@@ -121,10 +103,7 @@ fn median(results: &[Result]) -> Result {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
-    Result {
-        rate: middle(|result| result.rate),
-        cpu: middle(|result| result.cpu),
-    }
+    Result { rate: middle(|result| result.rate), cpu: middle(|result| result.cpu) }
 }
 
 struct Load<'a> {
@@ -153,10 +132,7 @@ fn measure(options: &Options, addr: SocketAddr, pid: Option<u32>) -> anyhow::Res
     load.talk(Duration::from_secs(options.seconds))?;
     let delivered = (load.read - read) as f64;
     let cpu = (ticks() - cpu) as f64 / 100.0;
-    let result = Result {
-        rate: delivered / start.elapsed().as_secs_f64(),
-        cpu: cpu / delivered,
-    };
+    let result = Result { rate: delivered / start.elapsed().as_secs_f64(), cpu: cpu / delivered };
     load.drain()?;
     Ok(result)
 }

@@ -34,9 +34,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     );
     for target in Target::steps(None) {
         let mut sizes: Vec<_> = options.clients.clone();
-        sizes
-            .iter_mut()
-            .for_each(|size| *size = target.most().min(*size));
+        sizes.iter_mut().for_each(|size| *size = target.most().min(*size));
         sizes.dedup();
         for size in sizes {
             let server = target.start()?;

@@ -34,10 +34,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     let mut table = Table::new(
         "latency",
-        format!(
-            "Microseconds from when a line was due, {} a second",
-            options.rate
-        ),
+        format!("Microseconds from when a line was due, {} a second", options.rate),
         format!("bench latency --rate {}", options.rate),
         &["p50", "p99", "p99.9", "most"],
     );

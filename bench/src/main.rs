@@ -95,13 +95,8 @@ fn measure(command: Command) -> anyhow::Result<Table> {
 /// Builds the steps that are measured, beside this program and as it was built.
 fn build() -> anyhow::Result<()> {
     let own = env::current_exe()?;
-    let release = own
-        .parent()
-        .is_some_and(|folder| folder.ends_with("release"));
-    anyhow::ensure!(
-        release,
-        "a debug build measures nothing: cargo run --release"
-    );
+    let release = own.parent().is_some_and(|folder| folder.ends_with("release"));
+    anyhow::ensure!(release, "a debug build measures nothing: cargo run --release");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let mut cargo = process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--release", "--manifest-path"]);

@@ -24,12 +24,7 @@ const ROUNDS: usize = 5;
 
 /// Measures each part by itself.
 pub(crate) fn run() -> anyhow::Result<Table> {
-    let mut table = Table::new(
-        "primitives",
-        "Nanoseconds for each",
-        "bench primitives",
-        &["ns"],
-    );
+    let mut table = Table::new("primitives", "Nanoseconds for each", "bench primitives", &["ns"]);
     let runtime = || Builder::new_current_thread().build().context("a runtime");
     let one = runtime()?;
     let mut measure = |label: &str, part: &dyn Fn() -> anyhow::Result<()>| {
@@ -64,21 +59,15 @@ pub(crate) fn run() -> anyhow::Result<Table> {
         count(receiver.iter(), producer)
     })?;
     measure("hand over, tokio mpsc", &|| hand_over(&one))?;
-    measure("hand over, tokio broadcast, to 1", &|| {
-        broadcast_to(&one, 1)
-    })?;
-    measure("hand over, tokio broadcast, to 100", &|| {
-        broadcast_to(&one, 100)
-    })?;
+    measure("hand over, tokio broadcast, to 1", &|| broadcast_to(&one, 1))?;
+    measure("hand over, tokio broadcast, to 100", &|| broadcast_to(&one, 100))?;
     measure("there and back over loopback", &loopback)?;
     Ok(table)
 }
 
 fn spawn_threads() -> anyhow::Result<()> {
     for _ in 0..TIMES {
-        thread::spawn(|| ())
-            .join()
-            .map_err(|_| anyhow::anyhow!("a panic"))?;
+        thread::spawn(|| ()).join().map_err(|_| anyhow::anyhow!("a panic"))?;
     }
     Ok(())
 }

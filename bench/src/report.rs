@@ -51,10 +51,7 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn push(&mut self, label: impl Into<String>, values: &[Option<f64>]) {
-        self.rows.push(Row {
-            label: label.into(),
-            values: values.to_vec(),
-        });
+        self.rows.push(Row { label: label.into(), values: values.to_vec() });
     }
 
     /// Prints it.
@@ -95,10 +92,7 @@ impl Table {
             .iter()
             .filter_map(|row| Some((row.label.as_str(), row.values[column]?)))
             .collect();
-        let most = bars
-            .iter()
-            .map(|bar| bar.1)
-            .fold(f64::MIN_POSITIVE, f64::max);
+        let most = bars.iter().map(|bar| bar.1).fold(f64::MIN_POSITIVE, f64::max);
         let height = 60 + 24 * bars.len() as u32;
         let area = SVGBackend::new(&path, (760, height)).into_drawing_area();
         let gray = RGBColor(0x80, 0x88, 0x90);
@@ -139,9 +133,6 @@ fn figure(value: Option<f64>) -> String {
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let version: String = kernel
-        .chars()
-        .take_while(|c| c.is_ascii_digit() || *c == '.')
-        .collect();
+    let version: String = kernel.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
     format!("{cores} cores, {} {version}", std::env::consts::OS)
 }

@@ -64,11 +64,7 @@ pub(crate) const SERVERS: [Own; 4] = [
     ("yardstick", "bench", &["yardstick"]),
     ("step 3", "step3-multiclient", &["server", "127.0.0.1:0"]),
     ("step 4", "step4-tokio", &["server", "127.0.0.1:0"]),
-    (
-        "step 5",
-        "step5-broadcast",
-        &["server", "127.0.0.1:0", "--rate", "0"],
-    ),
+    ("step 5", "step5-broadcast", &["server", "127.0.0.1:0", "--rate", "0"]),
 ];
 
 impl Server {

@@ -70,11 +70,7 @@ impl Show {
 }
 
 fn soak(addr: SocketAddr, pid: Option<u32>, time: Duration) -> anyhow::Result<[Option<f64>; 4]> {
-    let show = Show {
-        addr,
-        open: AtomicBool::new(true),
-        heard: AtomicU64::new(0),
-    };
+    let show = Show { addr, open: AtomicBool::new(true), heard: AtomicU64::new(0) };
     let mut talkers = Vec::new();
     for _ in 0..TALKERS {
         talkers.push(greeted(addr)?);
@@ -114,18 +110,11 @@ fn soak(addr: SocketAddr, pid: Option<u32>, time: Duration) -> anyhow::Result<[O
             said += talker.join().map_err(|_| anyhow!("a talker panicked"))??;
         }
         for listener in well_behaved {
-            listener
-                .join()
-                .map_err(|_| anyhow!("a listener panicked"))??;
+            listener.join().map_err(|_| anyhow!("a listener panicked"))??;
         }
         let due = said * (SILENT + TALKERS - 1) as u64;
         let heard = show.heard.load(Ordering::Relaxed);
-        Ok([
-            Some(heard as f64),
-            Some(due as f64 - heard as f64),
-            early,
-            late,
-        ])
+        Ok([Some(heard as f64), Some(due as f64 - heard as f64), early, late])
     })
 }
 
@@ -141,10 +130,7 @@ fn greeted(addr: SocketAddr) -> anyhow::Result<(TcpStream, String)> {
 fn talk(mut stream: &TcpStream, show: &Show) -> anyhow::Result<u64> {
     let mut said = 0;
     while show.goes_on() {
-        writeln!(
-            stream,
-            "{said} and some words that are as long as words are"
-        )?;
+        writeln!(stream, "{said} and some words that are as long as words are")?;
         said += 1;
         thread::sleep(PACE);
     }

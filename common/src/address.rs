@@ -26,19 +26,13 @@ impl From<AddressError> for io::Error {
 /// [`AddressError`] for any other form, such as a URL, a host alone or a port alone.
 pub fn check_address(addr: &str) -> Result<&str, AddressError> {
     let (host, port) = addr.rsplit_once(':').ok_or(AddressError)?;
-    let ipv6 = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
+    let ipv6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let host_ok = match ipv6 {
         Some(host) => !host.is_empty(),
         None => !host.is_empty() && !host.contains([':', '/', '[', ']', ' ', '\t']),
     };
     let port_ok = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    if host_ok && port_ok {
-        Ok(addr)
-    } else {
-        Err(AddressError)
-    }
+    if host_ok && port_ok { Ok(addr) } else { Err(AddressError) }
 }
 
 #[cfg(test)]
@@ -47,13 +41,9 @@ mod tests {
 
     #[test]
     fn only_host_and_port_are_accepted() {
-        for addr in [
-            "127.0.0.1:8080",
-            "localhost:0",
-            "[::1]:9000",
-            "[fe80::1%eth0]:1",
-            "a-b.c:65535",
-        ] {
+        for addr in
+            ["127.0.0.1:8080", "localhost:0", "[::1]:9000", "[fe80::1%eth0]:1", "a-b.c:65535"]
+        {
             assert_eq!(check_address(addr), Ok(addr));
         }
         for addr in [

@@ -1,8 +1,6 @@
-use std::{
-    collections::VecDeque,
-    io::{ErrorKind, Read},
-    iter,
-};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read};
+use std::iter;
 
 use crate::{LineDecoder, LineError, MAX_TEXT};
 

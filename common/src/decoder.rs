@@ -57,22 +57,13 @@ impl error::Error for LineError {}
 impl LineDecoder {
     /// A decoder for lines of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            telnet: false,
-            partial: Vec::new(),
-            length: 0,
-            state: State::Keeping,
-        }
+        Self { limit, telnet: false, partial: Vec::new(), length: 0, state: State::Keeping }
     }
 
     /// A decoder that also removes what telnet clients add to the text: CR NUL, and the commands
     /// that begin with IAC (255).
     pub fn for_telnet(limit: usize) -> Self {
-        Self {
-            telnet: true,
-            ..Self::new(limit)
-        }
+        Self { telnet: true, ..Self::new(limit) }
     }
 
     /// Decodes the next bytes and returns the lines that they complete.
@@ -80,20 +71,12 @@ impl LineDecoder {
     /// Lines that the caller has not taken when it drops the iterator are lost; the unfinished
     /// line at the end of `bytes` is kept in any case.
     pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Lines<'a> {
-        Lines {
-            decoder: self,
-            rest: bytes,
-            at_end: false,
-        }
+        Lines { decoder: self, rest: bytes, at_end: false }
     }
 
     /// Returns the unfinished line, if there is any: at EOF it is a line, too.
     pub fn finish(&mut self) -> Lines<'_> {
-        Lines {
-            decoder: self,
-            rest: &[],
-            at_end: true,
-        }
+        Lines { decoder: self, rest: &[], at_end: true }
     }
 
     /// Whether the unfinished line, continued by `head`, is certainly too long. A CR at its end may

@@ -1,4 +1,5 @@
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
+use std::fmt;
 
 /// A line as a server sends it. `Display` renders it sanitized and without a line end.
 ///

@@ -1,7 +1,8 @@
 //! What holds for any bytes, in any pieces.
 
 use common::{Input, Line, LineDecoder, LineError, MAX_EXCESS, sanitize};
-use proptest::{collection::vec, prelude::*};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 type Decoded = Vec<Result<String, LineError>>;
 
@@ -184,11 +185,7 @@ fn a_line_of_exactly_the_limit_is_whole_before_either_line_end() {
     let too_long = Err(LineError::TooLong { limit: LIMIT });
     let expected = [full(), full(), too_long, Ok("ok".to_owned()), full()];
     for size in 1..bytes.len() {
-        assert_eq!(
-            decode(LIMIT, bytes.chunks(size)),
-            expected,
-            "chunks of {size}"
-        );
+        assert_eq!(decode(LIMIT, bytes.chunks(size)), expected, "chunks of {size}");
     }
 }
 
@@ -199,8 +196,5 @@ fn telnet_commands_are_removed() {
         b"\r\0\xff\xfb\x1f\xff\xfd\x03hello\r\n\xff\xf1a\xffb\xc3\xa9\r\0\n\xff\nx\xff\xfb\n";
     let lines: Vec<_> = decoder.feed(bytes).map(Result::unwrap).collect();
     // A byte 255 that begins no command is no UTF-8 either.
-    assert_eq!(
-        lines,
-        ["hello", "a\u{fffd}b\u{e9}", "\u{fffd}", "x\u{fffd}\u{fffd}"]
-    );
+    assert_eq!(lines, ["hello", "a\u{fffd}b\u{e9}", "\u{fffd}", "x\u{fffd}\u{fffd}"]);
 }

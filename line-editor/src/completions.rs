@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 /// Commands, with a space behind those that take an argument.
-const COMMANDS: [&str; 8] = [
-    "/exit", "/help", "/join ", "/me ", "/msg ", "/nick ", "/rooms", "/who",
-];
+const COMMANDS: [&str; 8] =
+    ["/exit", "/help", "/join ", "/me ", "/msg ", "/nick ", "/rooms", "/who"];
 
 /// How many names are kept, and how many rooms.
 const WORDS: usize = 10_000;

@@ -5,18 +5,22 @@
 //! that ends a line or the chat is bound to a function of [`EditorState`], which takes the draft and
 //! empties it.
 
-use std::{
-    borrow::Cow,
-    io,
-    sync::{Arc, mpsc::SyncSender},
-    thread,
-};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::{io, thread};
 
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::MemHistory;
+use rustyline::line_buffer::LineBuffer;
+use rustyline::validate::Validator;
 use rustyline::{
     Changeset, Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Context, Editor,
     Event, EventContext, EventHandler, ExternalPrinter, Helper, KeyCode, KeyEvent, Modifiers,
-    RepeatCount, completion::Completer, error::ReadlineError, highlight::Highlighter, hint::Hinter,
-    history::MemHistory, line_buffer::LineBuffer, validate::Validator,
+    RepeatCount,
 };
 
 use crate::state::{EditorState, PROMPT};
@@ -35,15 +39,9 @@ pub(crate) fn new(
         .color_mode(ColorMode::Forced)
         .build();
     let mut editor = Editor::with_history(config, MemHistory::new())?;
-    editor.set_helper(Some(Hooks {
-        state: state.clone(),
-        ready,
-    }));
+    editor.set_helper(Some(Hooks { state: state.clone(), ready }));
     let keys: [(KeyEvent, Action); 9] = [
-        (
-            KeyEvent(KeyCode::Enter, Modifiers::NONE),
-            EditorState::enter,
-        ),
+        (KeyEvent(KeyCode::Enter, Modifiers::NONE), EditorState::enter),
         (KeyEvent::ctrl('M'), EditorState::enter),
         (KeyEvent::ctrl('J'), EditorState::enter),
         (KeyEvent::ctrl('C'), EditorState::clear),

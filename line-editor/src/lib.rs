@@ -18,7 +18,8 @@
 //! Reading order: `terminal`, `editor`, `state`, `outbox`, `printer`, then `history`,
 //! `completions`, `colours`.
 
-use std::{io, sync::Arc};
+use std::io;
+use std::sync::Arc;
 
 use common::LineError;
 use tokio::sync::mpsc::{Receiver, Sender};

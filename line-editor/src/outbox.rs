@@ -3,20 +3,15 @@
 //! The editor thread must never wait for the client, or Ctrl-C would be dead while the server does
 //! not read. So drafts wait in a bounded queue, and a task passes them on.
 
-use std::{
-    convert::Infallible,
-    io::{self, ErrorKind},
-    time::Duration,
-};
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use common::LineError;
-use tokio::{
-    sync::{
-        mpsc::{OwnedPermit, Receiver, Sender, WeakSender, channel, error::TrySendError},
-        oneshot,
-    },
-    time::sleep,
-};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{OwnedPermit, Receiver, Sender, WeakSender, channel};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 /// How many drafts may wait for the client. Each has at most `MAX_TEXT` bytes, unless it was pasted.
 const DRAFTS: usize = 1024;
@@ -43,10 +38,7 @@ impl Outbox {
         let (present, left) = oneshot::channel();
         tokio::spawn(forward(waiting, typing));
         tokio::spawn(give_up(left, result));
-        Self {
-            drafts,
-            _present: present,
-        }
+        Self { drafts, _present: present }
     }
 
     /// A slot for one draft, if there is one. Does not wait.

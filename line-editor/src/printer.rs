@@ -1,6 +1,7 @@
 //! The printer thread: text from the client goes on the screen, above the draft.
 
-use std::{io, sync::Arc};
+use std::io;
+use std::sync::Arc;
 
 use rustyline::ExternalPrinter;
 use tokio::sync::mpsc::{Receiver, Sender};

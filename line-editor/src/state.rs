@@ -1,16 +1,18 @@
 //! The editor state: the draft, what the keys do with it, and what waits to be shown.
 
-use std::{
-    io, mem,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{io, mem};
 
 use common::{LineError, MAX_TEXT, sanitize};
 use rustix::termios::{Termios, tcgetattr};
 use rustyline::{Cmd, Movement};
-use tokio::sync::mpsc::{Sender, WeakSender, error::TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Sender, WeakSender};
 
-use crate::{colours, completions::Completions, history::History, outbox::Outbox};
+use crate::colours;
+use crate::completions::Completions;
+use crate::history::History;
+use crate::outbox::Outbox;
 
 /// The prompt before the draft.
 pub(crate) const PROMPT: &str = "> ";
@@ -51,12 +53,7 @@ pub(crate) struct Inner {
 
 impl EditorState {
     pub(crate) fn new(output: WeakSender<Arc<str>>, colours: bool) -> Self {
-        Self {
-            output,
-            colours,
-            settings: OnceLock::new(),
-            inner: Mutex::default(),
-        }
+        Self { output, colours, settings: OnceLock::new(), inner: Mutex::default() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {

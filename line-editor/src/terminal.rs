@@ -1,30 +1,22 @@
 //! The terminal: opening it, restoring it on every way out, and the signals that end or stop the
 //! process.
 
-use std::{
-    env,
-    io::{self, IsTerminal, Write},
-    sync::{Arc, mpsc::sync_channel},
-    thread,
-};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::{env, thread};
 
-use rustix::{
-    process::Signal,
-    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
-};
+use rustix::process::Signal;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::low_level::emulate_default_handler;
-use tokio::{
-    select,
-    signal::unix::{SignalKind, signal},
-    sync::mpsc::channel,
-};
+use tokio::select;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::channel;
 
-use crate::{
-    Console, editor,
-    outbox::Outbox,
-    printer::{self, EMPTY_LINE},
-    state::{EditorState, PROMPT},
-};
+use crate::outbox::Outbox;
+use crate::printer::{self, EMPTY_LINE};
+use crate::state::{EditorState, PROMPT};
+use crate::{Console, editor};
 
 /// How many pieces of text may wait to be shown.
 const OUTPUT: usize = 256;
@@ -73,10 +65,7 @@ impl Terminal {
         let (typing, typed) = channel(1);
         let (result, printed) = channel(1);
         state.lock().outbox = Some(Outbox::open(typing, result.downgrade()));
-        let terminal = Self {
-            saved,
-            state: state.clone(),
-        };
+        let terminal = Self { saved, state: state.clone() };
         terminal.handle_signals()?;
         thread::Builder::new().name("printer".into()).spawn({
             let state = state.clone();
@@ -88,14 +77,8 @@ impl Terminal {
                 let _ = printer::run(lines, printer, &state, result);
             }
         })?;
-        thread::Builder::new()
-            .name("editor".into())
-            .spawn(move || editor::run(editor, &state))?;
-        let console = Console {
-            typed,
-            output,
-            printed,
-        };
+        thread::Builder::new().name("editor".into()).spawn(move || editor::run(editor, &state))?;
+        let console = Console { typed, output, printed };
         Ok(Some((terminal, console)))
     }
 

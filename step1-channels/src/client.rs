@@ -1,10 +1,8 @@
 //! The console end: a writer thread that blocks on stdin, and a reader that blocks on the replies.
 
-use std::{
-    io::{self, Read, Write},
-    sync::mpsc::{self, Receiver, SyncSender},
-    thread,
-};
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
 use common::{Input, LineError, lines, sanitize};
 
@@ -26,12 +24,9 @@ where
 {
     let (lines, typed) = mpsc::sync_channel(QUEUE);
     let (replies, answers) = mpsc::sync_channel(QUEUE);
-    let peer = thread::Builder::new()
-        .name("peer".into())
-        .spawn(move || peer(typed, replies))?;
-    let writer = thread::Builder::new()
-        .name("writer".into())
-        .spawn(move || write(console, lines))?;
+    let peer = thread::Builder::new().name("peer".into()).spawn(move || peer(typed, replies))?;
+    let writer =
+        thread::Builder::new().name("writer".into()).spawn(move || write(console, lines))?;
     match read(answers, screen) {
         // The writer may be blocked on the console: nothing wakes it, so nobody waits for it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

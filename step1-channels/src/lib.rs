@@ -13,10 +13,8 @@
 //! A full channel holds its sender up: whoever is slow slows down the one before it, and memory
 //! stays bounded.
 
-use std::{
-    fmt::Display,
-    io::{self, Write},
-};
+use std::fmt::Display;
+use std::io::{self, Write};
 
 pub mod client;
 pub mod peer;

@@ -1,6 +1,7 @@
 //! The command line of step 1.
 
-use std::{io, process::ExitCode};
+use std::io;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;

@@ -1,13 +1,11 @@
 //! The console end, and with it the whole conversation: a writer thread that blocks on the console,
 //! and a reader that blocks on the socket.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
-    sync::mpsc::{self, Receiver, Sender},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{Input, LineDecoder, LineError, MAX_TEXT, sanitize};
 
@@ -35,9 +33,7 @@ pub fn run(
     let (exit, exited) = mpsc::channel();
     let outgoing = stream.try_clone()?;
     // Nobody joins the writer: it may be blocked on the console, where nothing wakes it.
-    thread::Builder::new()
-        .name("writer".into())
-        .spawn(move || write(outgoing, console, exit))?;
+    thread::Builder::new().name("writer".into()).spawn(move || write(outgoing, console, exit))?;
     read(stream, screen, exited)
 }
 
@@ -116,10 +112,7 @@ fn read(
             n => decoder.feed(&buf[..n]),
         };
         let (shown, left) = show(lines)?;
-        match screen
-            .write_all(shown.as_bytes())
-            .and_then(|()| screen.flush())
-        {
+        match screen.write_all(shown.as_bytes()).and_then(|()| screen.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
             written => written?,
         }

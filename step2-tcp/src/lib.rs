@@ -29,10 +29,8 @@
 //! Only a message means "leave". A channel that merely closed means that the writer is done, since
 //! stdin ended: the connection is half closed, and the reader reads on.
 
-use std::{
-    fmt::Display,
-    io::{self, Write},
-};
+use std::fmt::Display;
+use std::io::{self, Write};
 
 pub mod client;
 pub mod server;

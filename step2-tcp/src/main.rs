@@ -1,10 +1,8 @@
 //! The command line of step 2.
 
-use std::{
-    io,
-    net::{TcpListener, TcpStream},
-    process::ExitCode,
-};
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};

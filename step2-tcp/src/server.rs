@@ -1,11 +1,9 @@
 //! The side that waits for the other one. Once it is there, both do the same.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
-    thread,
-};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 
 use common::{Input, LineError, lines};
 

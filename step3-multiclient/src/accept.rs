@@ -1,24 +1,20 @@
 //! The accept loop: the connection limit, and errors that go away by themselves.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown as Close, SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown as Close, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use common::Line;
 use crossbeam_channel::{RecvTimeoutError, Sender, TryRecvError};
 
-use crate::{
-    console::status,
-    hub::{Event, OPERATOR},
-    session,
-    signals::Shutdown,
-};
+use crate::console::status;
+use crate::hub::{Event, OPERATOR};
+use crate::session;
+use crate::signals::Shutdown;
 
-/// The first pause after an error. It doubles with each further error.
+/// The first pause after an error. It doubles with each error that follows.
 const MIN_BACKOFF: Duration = Duration::from_millis(10);
 
 /// The longest pause. It is below 1 s, because the kernel retries a dropped SYN after 1 s.
@@ -40,7 +36,7 @@ pub(crate) fn run(
 ) {
     let slots = Slots::default();
     let mut id = OPERATOR;
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     loop {
         // A thread that is blocked here sees nothing else, so `wake` connects.
         let accepted = listener.accept();
@@ -66,7 +62,7 @@ pub(crate) fn run(
             Err(error) => Err(error),
         };
         match started {
-            Ok(_) => backoff.pause = MIN_BACKOFF,
+            Ok(_) => backoff.errors = 0,
             Err(error) => {
                 let pause = backoff.next(&error);
                 if stop.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
@@ -87,28 +83,22 @@ impl Slots {
     }
 }
 
-/// Grows the pause between two errors, and reports them once in a while.
+/// Grows the pause with each error in a row, and reports the errors once in a while.
+#[derive(Default)]
 struct Backoff {
-    pause: Duration,
+    errors: u32,
     reported: Option<Instant>,
 }
 
 impl Backoff {
-    fn new() -> Self {
-        Self {
-            pause: MIN_BACKOFF,
-            reported: None,
-        }
-    }
-
     fn next(&mut self, error: &io::Error) -> Duration {
         if self.reported.is_none_or(|last| last.elapsed() >= REPORT) {
             status(format_args!("cannot accept: {error}"));
             self.reported = Some(Instant::now());
         }
-        let pause = self.pause;
-        self.pause = MAX_BACKOFF.min(2 * pause);
-        pause
+        let pause = MIN_BACKOFF * 2_u32.saturating_pow(self.errors);
+        self.errors += 1;
+        pause.min(MAX_BACKOFF)
     }
 }
 

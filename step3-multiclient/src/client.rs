@@ -1,12 +1,10 @@
 //! The console end: a writer that waits for the keyboard, and a reader that waits for the socket.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{Shutdown as Close, TcpStream},
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown as Close, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{Input, LineDecoder, LineError, MAX_LINE, sanitize};
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select};

@@ -1,11 +1,9 @@
 //! Keyboard and output: a thread for each, since reading and writing them may block for ever.
 
-use std::{
-    fmt::Display,
-    io::{self, BufWriter, ErrorKind, Read, Write},
-    sync::Arc,
-    thread,
-};
+use std::fmt::Display;
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::thread;
 
 use common::{LineError, lines};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -45,11 +43,7 @@ impl Console {
         thread::Builder::new()
             .name("printer".into())
             .spawn(move || to_printed.send(print(queued, output)))?;
-        Ok(Self {
-            typed,
-            output: to_output,
-            printed,
-        })
+        Ok(Self { typed, output: to_output, printed })
     }
 }
 

@@ -1,15 +1,14 @@
 //! The command line of step 3.
 
-use std::{io, net::TcpStream, process::ExitCode};
+use std::io;
+use std::net::TcpStream;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use common::check_address;
-use step3_multiclient::{
-    client,
-    console::{Console, status},
-    server, signals,
-};
+use step3_multiclient::console::{Console, status};
+use step3_multiclient::{client, server, signals};
 
 const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 
 use crate::hub::Batch;
 
@@ -20,10 +20,7 @@ pub(crate) struct Output {
 impl Output {
     /// An output that has not stalled.
     pub(crate) fn new(outbox: Sender<Batch>) -> Self {
-        Self {
-            outbox,
-            stalled: false,
-        }
+        Self { outbox, stalled: false }
     }
 
     /// Waits for at most [`STALL`]. After that it drops batches, until everything queued has been
@@ -32,13 +29,6 @@ impl Output {
         if self.stalled && !self.outbox.is_empty() {
             return;
         }
-        self.stalled = match self.outbox.try_send(batch) {
-            Err(TrySendError::Full(batch)) => {
-                let sent = self.outbox.send_timeout(batch, STALL);
-                sent.is_err_and(|error| error.is_timeout())
-            }
-            // A closed output takes nothing, at once.
-            Err(TrySendError::Disconnected(_)) | Ok(()) => false,
-        };
+        self.stalled = self.outbox.send_timeout(batch, STALL).is_err();
     }
 }

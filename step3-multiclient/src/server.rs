@@ -1,22 +1,17 @@
 //! Bind, run, shut down.
 
-use std::{
-    io,
-    net::{TcpListener, ToSocketAddrs},
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{TcpListener, ToSocketAddrs};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use common::check_address;
 use crossbeam_channel::bounded;
 use socket2::{Domain, Socket, Type};
 
-use crate::{
-    accept,
-    console::Console,
-    hub::{self, EVENTS, Hub, Inbox},
-    signals::Shutdown,
-};
+use crate::accept;
+use crate::console::Console;
+use crate::hub::{self, EVENTS, Hub, Inbox};
+use crate::signals::Shutdown;
 
 /// How many connections may wait to be accepted; std's listener has room for 128.
 const BACKLOG: i32 = 4096;
@@ -73,11 +68,7 @@ pub fn run(
     let accepting = thread::Builder::new()
         .name("accept".into())
         .spawn(move || accept::run(listener, max_clients, events, stopped))?;
-    let mut inbox = Inbox {
-        events: inbox,
-        typed: console.typed,
-        shutdown,
-    };
+    let mut inbox = Inbox { events: inbox, typed: console.typed, shutdown };
     hub::run(Hub::new(console.output), &mut inbox);
 
     // The hub is gone, and with it every outbox: the writers write their goodbyes.

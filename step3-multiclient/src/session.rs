@@ -1,21 +1,17 @@
 //! The server's side of one connection: a reader that waits for the socket, and a writer that
 //! waits for the outbox.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{Shutdown as Close, TcpStream},
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown as Close, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{Line, LineDecoder, LineError, MAX_TEXT};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::{
-    console::status,
-    hub::{Batch, Event, Id},
-};
+use crate::console::status;
+use crate::hub::{Batch, Event, Id};
 
 /// The capacity of an outbox in batches. When it is full, the hub waits.
 const OUTBOX: usize = 256;
@@ -60,10 +56,7 @@ pub(crate) fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
     if events.send(Event::Joined(id, sender)).is_err() {
         return;
     }
-    let guard = LeaveGuard {
-        id,
-        events: events.clone(),
-    };
+    let guard = LeaveGuard { id, events: events.clone() };
     let (end, on_end) = bounded::<()>(0);
     // Linux cuts names to 15 bytes. The role comes first, so that it is never cut.
     let reader = thread::Builder::new().name(format!("reader-{id}"));

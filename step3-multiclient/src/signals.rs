@@ -1,11 +1,8 @@
 //! SIGINT, SIGTERM, and SIGTTIN, which stops a server in the background.
 
-use std::{
-    convert::Infallible,
-    env,
-    io::{self, IsTerminal},
-    process,
-};
+use std::convert::Infallible;
+use std::io::{self, IsTerminal};
+use std::{env, process};
 
 use crossbeam_channel::{Receiver, bounded};
 

@@ -1,9 +1,7 @@
 //! Failures that cannot be provoked from outside: writers that end without a word.
 
-use std::{
-    convert::Infallible,
-    thread::{self, JoinHandle},
-};
+use std::convert::Infallible;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use step3_multiclient::hub::{self, Batch, Event, Hub, Id, Inbox};
@@ -17,11 +15,7 @@ fn join(events: &Sender<Event>, id: Id) -> Receiver<Batch> {
 fn start(events: Receiver<Event>, operator: Sender<Batch>) -> (JoinHandle<()>, Sender<Infallible>) {
     let (shutdown, on_shutdown) = bounded(1);
     let (_, typed) = bounded(1);
-    let mut inbox = Inbox {
-        events,
-        typed,
-        shutdown: on_shutdown,
-    };
+    let mut inbox = Inbox { events, typed, shutdown: on_shutdown };
     let hub = thread::spawn(move || hub::run(Hub::new(operator), &mut inbox));
     (hub, shutdown)
 }
@@ -33,11 +27,7 @@ fn a_client_whose_writer_died_has_left() {
     let (hub, _shutdown) = start(inbox, operator);
     let ann = join(&events, 1);
     drop(join(&events, 2));
-    for line in [
-        "* you are client-1\n",
-        "* client-2 joined\n",
-        "* client-2 left\n",
-    ] {
+    for line in ["* you are client-1\n", "* client-2 joined\n", "* client-2 left\n"] {
         assert_eq!(ann.recv().unwrap(), line.into());
     }
     drop(events);

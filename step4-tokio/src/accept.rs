@@ -1,29 +1,24 @@
 //! The accept loop: the connection limit, and errors that go away by themselves.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::Shutdown as Close,
-    sync::Arc,
-    time::Duration,
-};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown as Close;
+use std::sync::Arc;
+use std::time::Duration;
 
 use common::Line;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    select,
-    sync::{Semaphore, mpsc::Sender},
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
-use crate::{
-    console::status,
-    hub::{Event, OPERATOR},
-    session,
-    signals::Shutdown,
-};
+use crate::console::status;
+use crate::hub::{Event, OPERATOR};
+use crate::session;
+use crate::signals::Shutdown;
 
-/// The first pause after an error. It doubles with each further error.
+/// The first pause after an error. It doubles with each error that follows.
 const MIN_BACKOFF: Duration = Duration::from_millis(10);
 
 /// The longest pause. It is below 1 s, because the kernel retries a dropped SYN after 1 s.
@@ -46,7 +41,7 @@ pub(crate) async fn run(
     let mut sessions = JoinSet::new();
     let slots = Arc::new(Semaphore::new(max_clients.min(Semaphore::MAX_PERMITS)));
     let mut id = OPERATOR;
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     loop {
         // All three are cancel-safe: no connection is lost when another branch wins.
         let accepted = select! {
@@ -57,7 +52,7 @@ pub(crate) async fn run(
         };
         match accepted {
             Ok((stream, _)) => {
-                backoff.pause = MIN_BACKOFF;
+                backoff.errors = 0;
                 let Ok(slot) = slots.clone().try_acquire_owned() else {
                     refuse(stream);
                     continue;
@@ -81,28 +76,22 @@ pub(crate) async fn run(
     }
 }
 
-/// Grows the pause between two errors, and reports them once in a while.
+/// Grows the pause with each error in a row, and reports the errors once in a while.
+#[derive(Default)]
 struct Backoff {
-    pause: Duration,
+    errors: u32,
     reported: Option<Instant>,
 }
 
 impl Backoff {
-    fn new() -> Self {
-        Self {
-            pause: MIN_BACKOFF,
-            reported: None,
-        }
-    }
-
     fn next(&mut self, error: &io::Error) -> Duration {
         if self.reported.is_none_or(|last| last.elapsed() >= REPORT) {
             status(format_args!("cannot accept: {error}"));
             self.reported = Some(Instant::now());
         }
-        let pause = self.pause;
-        self.pause = MAX_BACKOFF.min(2 * pause);
-        pause
+        let pause = MIN_BACKOFF * 2_u32.saturating_pow(self.errors);
+        self.errors += 1;
+        pause.min(MAX_BACKOFF)
     }
 }
 

@@ -1,23 +1,17 @@
 //! The console end: a writer that waits for the keyboard, and a reader that waits for the socket.
 
-use std::{
-    io::{self, ErrorKind},
-    sync::Arc,
-    time::Duration,
-};
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use common::{Input, LineDecoder, LineError, MAX_LINE, sanitize};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    select,
-    sync::mpsc::{Receiver, Sender, channel},
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::select;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use crate::console::{Console, status};
 

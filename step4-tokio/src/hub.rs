@@ -1,17 +1,15 @@
 //! The hub: the actor that owns the room.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use common::{Input, Line, LineError};
-use tokio::{
-    select,
-    sync::mpsc::{Receiver, Sender, error::TrySendError},
-};
+use tokio::select;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender};
 
-use crate::{operator::Output, signals::Shutdown};
+use crate::operator::Output;
+use crate::signals::Shutdown;
 
 /// A unique id of a member, never reused.
 pub type Id = u64;
@@ -151,10 +149,7 @@ impl Hub {
         self.members.insert(id);
         self.pending.push_back(Delivery::Join(id, outbox));
         self.send(Audience::Only(id), Line::Notice(&format!("you are {name}")));
-        self.send(
-            Audience::AllBut(id),
-            Line::Notice(&format!("{name} joined")),
-        );
+        self.send(Audience::AllBut(id), Line::Notice(&format!("{name} joined")));
     }
 
     fn receive(&mut self, id: Id, line: Result<String, LineError>) {
@@ -195,9 +190,7 @@ impl Hub {
             Some(Delivery::Lines(last, lines)) if *last == to && lines.len() < BATCH => {
                 *lines += &format!("{line}\n");
             }
-            _ => self
-                .pending
-                .push_back(Delivery::Lines(to, format!("{line}\n"))),
+            _ => self.pending.push_back(Delivery::Lines(to, format!("{line}\n"))),
         }
     }
 

@@ -1,15 +1,13 @@
 //! The command line of step 4.
 
-use std::{io, process::ExitCode};
+use std::io;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use common::check_address;
-use step4_tokio::{
-    client,
-    console::{Console, status},
-    server, signals,
-};
+use step4_tokio::console::{Console, status};
+use step4_tokio::{client, server, signals};
 use tokio::net::TcpStream;
 
 const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
@@ -69,9 +67,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let listener = server::bind(&addr).await.with_context(context)?;
             let console = Console::open(io::stdin(), io::stdout())?;
             status(format_args!("listening on {}", listener.local_addr()?));
-            server::run(listener, console, shutdown, max_clients)
-                .await
-                .context("the server failed")
+            server::run(listener, console, shutdown, max_clients).await.context("the server failed")
         }
         Command::Client { addr } => {
             let context = || format!("cannot connect to {addr}");

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::{
-    sync::mpsc::{Sender, error::TrySendError},
-    time::timeout,
-};
+use tokio::sync::mpsc::Sender;
 
 use crate::hub::Batch;
 
@@ -23,10 +20,7 @@ pub(crate) struct Output {
 impl Output {
     /// An output that has not stalled.
     pub(crate) fn new(outbox: Sender<Batch>) -> Self {
-        Self {
-            outbox,
-            stalled: false,
-        }
+        Self { outbox, stalled: false }
     }
 
     /// Waits for at most [`STALL`]. After that it drops batches, until everything queued has been
@@ -35,12 +29,6 @@ impl Output {
         if self.stalled && self.outbox.capacity() < self.outbox.max_capacity() {
             return;
         }
-        self.stalled = match self.outbox.try_send(batch) {
-            Err(TrySendError::Full(batch)) => {
-                timeout(STALL, self.outbox.send(batch)).await.is_err()
-            }
-            // A closed output takes nothing, at once.
-            Err(TrySendError::Closed(_)) | Ok(()) => false,
-        };
+        self.stalled = self.outbox.send_timeout(batch, STALL).await.is_err();
     }
 }

@@ -1,21 +1,18 @@
 //! Bind, run, shut down.
 
-use std::{io, time::Duration};
+use std::io;
+use std::time::Duration;
 
 use common::check_address;
 use socket2::{Domain, Socket, Type};
-use tokio::{
-    net::{TcpListener, lookup_host},
-    sync::mpsc::channel,
-    time::{Instant, timeout_at},
-};
+use tokio::net::{TcpListener, lookup_host};
+use tokio::sync::mpsc::channel;
+use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    accept,
-    console::Console,
-    hub::{self, EVENTS, Hub, Inbox},
-    signals::Shutdown,
-};
+use crate::accept;
+use crate::console::Console;
+use crate::hub::{self, EVENTS, Hub, Inbox};
+use crate::signals::Shutdown;
 
 /// How many connections may wait to be accepted; std's listener has room for 128.
 const BACKLOG: i32 = 4096;
@@ -70,11 +67,7 @@ pub async fn run(
     let (events, inbox) = channel(EVENTS);
     let (stop, stopped) = channel(1);
     let accepting = tokio::spawn(accept::run(listener, max_clients, events, stopped));
-    let mut inbox = Inbox {
-        events: inbox,
-        typed: console.typed,
-        shutdown,
-    };
+    let mut inbox = Inbox { events: inbox, typed: console.typed, shutdown };
     hub::run(Hub::new(console.output), &mut inbox).await;
 
     // The hub is gone, and with it every outbox: the writers write their goodbyes.

@@ -1,23 +1,17 @@
 //! The server's side of one connection: a reader that waits for the socket, and a writer that
 //! waits for the outbox.
 
-use std::{
-    io::{self, ErrorKind},
-    time::Duration,
-};
+use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use common::{Line, LineDecoder, LineError, MAX_TEXT};
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::mpsc::{Receiver, Sender, channel},
-    task::JoinSet,
-    time::{Instant, sleep, timeout},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::hub::{Batch, Event, Id};
 
@@ -63,10 +57,7 @@ pub(crate) async fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
     if events.send(Event::Joined(id, sender)).await.is_err() {
         return;
     }
-    let guard = LeaveGuard {
-        id,
-        events: events.clone(),
-    };
+    let guard = LeaveGuard { id, events: events.clone() };
     let mut reader = JoinSet::new();
     reader.spawn(read(input, LeaveGuard { id, events }));
     // An error here is a lost connection: the drop guards report it.

@@ -3,10 +3,8 @@
 use std::convert::Infallible;
 
 use step4_tokio::hub::{self, Batch, Event, Hub, Id, Inbox};
-use tokio::{
-    sync::mpsc::{Receiver, Sender, channel},
-    task::{self, JoinHandle},
-};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::{self, JoinHandle};
 
 async fn join(events: &Sender<Event>, id: Id) -> Receiver<Batch> {
     let (sender, outbox) = channel(2);
@@ -17,11 +15,7 @@ async fn join(events: &Sender<Event>, id: Id) -> Receiver<Batch> {
 fn start(events: Receiver<Event>, operator: Sender<Batch>) -> (JoinHandle<()>, Sender<Infallible>) {
     let (shutdown, on_shutdown) = channel(1);
     let (_, typed) = channel(1);
-    let mut inbox = Inbox {
-        events,
-        typed,
-        shutdown: on_shutdown,
-    };
+    let mut inbox = Inbox { events, typed, shutdown: on_shutdown };
     let hub = tokio::spawn(async move { hub::run(Hub::new(operator), &mut inbox).await });
     (hub, shutdown)
 }
@@ -33,11 +27,7 @@ async fn a_client_whose_writer_died_has_left() {
     let (hub, _shutdown) = start(inbox, operator);
     let mut ann = join(&events, 1).await;
     drop(join(&events, 2).await);
-    for line in [
-        "* you are client-1\n",
-        "* client-2 joined\n",
-        "* client-2 left\n",
-    ] {
+    for line in ["* you are client-1\n", "* client-2 joined\n", "* client-2 left\n"] {
         assert_eq!(ann.recv().await.unwrap(), line.into());
     }
     drop(events);

@@ -1,8 +1,10 @@
 //! The same scripts, played to steps 3 and 4, give everyone the same lines.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
+use std::process::Command;
 
-use proptest::{collection::vec, prelude::*};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use testkit::{Act, Chat, play};
 
 const OWN: &str = env!("CARGO_BIN_EXE_step4-tokio");

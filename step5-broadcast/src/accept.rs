@@ -1,32 +1,38 @@
 //! The accept loop: the connection limit, and errors that go away by themselves.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::Shutdown as Close,
-    sync::Arc,
-    time::Duration,
-};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown as Close;
+use std::sync::Arc;
+use std::time::Duration;
 
 use common::Line;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    select,
-    sync::{Semaphore, mpsc::Sender},
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
 use tracing::warn;
 
-use crate::{
-    hub::{Event, OPERATOR},
-    session,
-    signals::Shutdown,
-    token_bucket::Rate,
-};
+use crate::hub::{Event, OPERATOR};
+use crate::session;
+use crate::signals::Shutdown;
+use crate::token_bucket::Rate;
 
-/// The first pause after an error. It doubles with each further error.
+/// What a server allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The maximum number of connections.
+    pub max_clients: usize,
+    /// How many lines a room remembers.
+    pub history: usize,
+    /// How many lines a client may send.
+    pub rate: Rate,
+}
+
+/// The first pause after an error. It doubles with each error that follows.
 const MIN_BACKOFF: Duration = Duration::from_millis(10);
 
 /// The longest pause. It is below 1 s, because the kernel retries a dropped SYN after 1 s.
@@ -47,15 +53,14 @@ const KEEP_ALIVE_PROBES: u32 = 3;
 /// limit bounds tasks and file descriptors, not only members.
 pub(crate) async fn run(
     listener: TcpListener,
-    max_clients: usize,
-    rate: Rate,
+    limits: Limits,
     events: Sender<Event>,
     mut stop: Shutdown,
 ) -> JoinSet<()> {
     let mut sessions = JoinSet::new();
-    let slots = Arc::new(Semaphore::new(max_clients.min(Semaphore::MAX_PERMITS)));
+    let slots = Arc::new(Semaphore::new(limits.max_clients.min(Semaphore::MAX_PERMITS)));
     let mut id = OPERATOR;
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     loop {
         // All three are cancel-safe: no connection is lost when another branch wins.
         let accepted = select! {
@@ -66,7 +71,7 @@ pub(crate) async fn run(
         };
         match accepted {
             Ok((stream, addr)) => {
-                backoff.pause = MIN_BACKOFF;
+                backoff.errors = 0;
                 let Ok(slot) = slots.clone().try_acquire_owned() else {
                     refuse(stream);
                     continue;
@@ -75,7 +80,7 @@ pub(crate) async fn run(
                 keep_alive(&stream);
                 let events = events.clone();
                 sessions.spawn(async move {
-                    session::run(id, stream, addr, events, rate).await;
+                    session::run(id, stream, addr, events, limits.rate).await;
                     drop(slot);
                 });
             }
@@ -91,28 +96,22 @@ pub(crate) async fn run(
     }
 }
 
-/// Grows the pause between two errors, and reports them once in a while.
+/// Grows the pause with each error in a row, and reports the errors once in a while.
+#[derive(Default)]
 struct Backoff {
-    pause: Duration,
+    errors: u32,
     reported: Option<Instant>,
 }
 
 impl Backoff {
-    fn new() -> Self {
-        Self {
-            pause: MIN_BACKOFF,
-            reported: None,
-        }
-    }
-
     fn next(&mut self, error: &io::Error) -> Duration {
         if self.reported.is_none_or(|last| last.elapsed() >= REPORT) {
             warn!(%error, "cannot accept");
             self.reported = Some(Instant::now());
         }
-        let pause = self.pause;
-        self.pause = MAX_BACKOFF.min(2 * pause);
-        pause
+        let pause = MIN_BACKOFF * 2_u32.saturating_pow(self.errors);
+        self.errors += 1;
+        pause.min(MAX_BACKOFF)
     }
 }
 

@@ -1,7 +1,12 @@
 //! What travels to clients: lines that are rendered once and shared.
 
-use std::{fmt::Display, io::Write, iter, ops::Range, sync::Arc};
+use std::fmt::Display;
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+use std::{iter, mem};
 
+use memchr::{memchr, memchr_iter};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::hub::Id;
@@ -10,22 +15,15 @@ use crate::hub::Id;
 /// clone; the permit returns to its semaphore when the last recipient has dropped it.
 pub type Permit = Arc<OwnedSemaphorePermit>;
 
-/// An item of an outbox. The order of the outbox is the order in which its client reads.
-#[derive(Debug)]
-pub struct Outgoing {
-    /// The lines. All members of a room share the same batch.
-    pub(crate) batch: Arc<Batch>,
-    /// Whether it is for this client alone: then the client receives it even if it lags.
-    pub(crate) private: bool,
-}
-
-/// Consecutive lines of a room, or lines for one client.
-#[derive(Debug)]
+/// Consecutive lines of a room, shared by all its members, or lines for one client alone.
+///
+/// An outbox carries them in the order in which its client reads.
+#[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
     runs: Vec<Run>,
     permits: Vec<Permit>,
-    /// Notified when the last recipient drops the batch.
+    /// Notified when the last recipient drops the batch. None for a private one.
     done: Option<Arc<Notify>>,
 }
 
@@ -34,41 +32,31 @@ pub struct Batch {
 struct Run {
     /// Sorted: the author of the lines, or the members whose join they announce.
     hidden_from: Vec<Id>,
-    lines: u64,
     /// The end of the run in `bytes`.
     end: usize,
-}
-
-impl Run {
-    fn is_for(&self, id: Id) -> bool {
-        self.hidden_from.binary_search(&id).is_err()
-    }
 }
 
 impl Batch {
     /// An empty batch of a room. It notifies `done` when its last recipient drops it.
     pub(crate) fn new(done: Arc<Notify>) -> Self {
-        Self {
-            bytes: Vec::new(),
-            runs: Vec::new(),
-            permits: Vec::new(),
-            done: Some(done),
-        }
+        Self { bytes: Vec::new(), runs: Vec::new(), permits: Vec::new(), done: Some(done) }
+    }
+
+    /// Takes the lines, and goes on with an empty batch of the same room.
+    pub(crate) fn take(&mut self) -> Self {
+        let (bytes, runs) = (mem::take(&mut self.bytes), mem::take(&mut self.runs));
+        Self { bytes, runs, permits: mem::take(&mut self.permits), done: self.done.clone() }
     }
 
     /// Rendered lines for one client. The first may be the rest of a line.
     pub(crate) fn private(bytes: Vec<u8>, permit: Option<Permit>) -> Self {
-        let run = Run {
-            hidden_from: Vec::new(),
-            lines: 0,
-            end: bytes.len(),
-        };
-        Self {
-            bytes,
-            runs: vec![run],
-            permits: permit.into_iter().collect(),
-            done: None,
-        }
+        let run = Run { hidden_from: Vec::new(), end: bytes.len() };
+        Self { bytes, runs: vec![run], permits: permit.into_iter().collect(), done: None }
+    }
+
+    /// Whether the lines are for one client alone. Then the client receives them even if it lags.
+    pub(crate) fn is_private(&self) -> bool {
+        self.done.is_none()
     }
 
     /// Appends a line that the members in `hidden_from`, which is sorted, do not receive.
@@ -77,15 +65,8 @@ impl Batch {
         let _ = writeln!(self.bytes, "{line}");
         let end = self.bytes.len();
         match self.runs.last_mut() {
-            Some(run) if run.hidden_from == hidden_from => {
-                run.lines += 1;
-                run.end = end;
-            }
-            _ => self.runs.push(Run {
-                hidden_from: hidden_from.into(),
-                lines: 1,
-                end,
-            }),
+            Some(run) if run.hidden_from == hidden_from => run.end = end,
+            _ => self.runs.push(Run { hidden_from: hidden_from.into(), end }),
         }
     }
 
@@ -108,7 +89,7 @@ impl Batch {
         let ranges = self.runs.iter().filter_map(move |run| {
             let range = start.max(from)..run.end;
             start = run.end;
-            (run.is_for(id) && !range.is_empty()).then_some(range)
+            (run.hidden_from.binary_search(&id).is_err() && !range.is_empty()).then_some(range)
         });
         let mut ranges = ranges.peekable();
         iter::from_fn(move || {
@@ -121,19 +102,9 @@ impl Batch {
     }
 
     /// How many of the lines behind `from`, where a line begins, `id` receives.
-    pub(crate) fn lines_behind(&self, id: Id, from: usize) -> u64 {
-        let mut start = 0;
-        let lines = self.runs.iter().map(|run| {
-            let range = start.max(from)..run.end;
-            let whole = range.start == start;
-            start = run.end;
-            match run.is_for(id) && !range.is_empty() {
-                true if whole => run.lines,
-                true => count_lines(&self.bytes[range]),
-                false => 0,
-            }
-        });
-        lines.sum()
+    pub(crate) fn lines_behind(&self, id: Id, from: usize) -> usize {
+        let ranges = self.visible(id, from);
+        ranges.map(|range| memchr_iter(b'\n', &self.bytes[range]).count()).sum()
     }
 
     /// Where the line ends that contains the byte before `at`; `at` itself at the end of a line.
@@ -141,13 +112,8 @@ impl Batch {
         if at == 0 || self.bytes[at - 1] == b'\n' {
             return at;
         }
-        let rest = self.bytes[at..].iter().position(|byte| *byte == b'\n');
-        rest.map_or(self.bytes.len(), |n| at + n + 1)
+        memchr(b'\n', &self.bytes[at..]).map_or(self.bytes.len(), |n| at + n + 1)
     }
-}
-
-fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 impl Drop for Batch {

@@ -1,14 +1,13 @@
 //! The commands. Each returns the notice that answers it, if there is one.
 
-use std::{fmt::Display, sync::Arc};
+use std::fmt::Display;
+use std::sync::Arc;
 
 use common::{Line, MAX_TEXT};
 
-use crate::{
-    batch::Permit,
-    hub::{Hub, Id, OPERATOR},
-    name,
-};
+use crate::batch::Permit;
+use crate::hub::{Hub, Id, OPERATOR};
+use crate::name;
 
 const HELP: &str =
     "commands: /nick NAME, /who, /rooms, /join ROOM, /me TEXT, /msg NAME TEXT, /exit";
@@ -94,11 +93,7 @@ impl Hub {
     /// Sends a private message. It holds no permit of the sender, which a lagging addressee would
     /// keep for long, but permits of the addressee.
     fn message(&mut self, id: Id, to: &str, text: &str) -> Result<Option<String>, String> {
-        let to = self
-            .names
-            .get(&name::key(to))
-            .copied()
-            .ok_or(format!("nobody is called {to}"))?;
+        let to = self.names.get(&name::key(to)).copied().ok_or(format!("nobody is called {to}"))?;
         let (name, addressee) = (&self.members[&id].name, &self.members[&to]);
         let lines = format!("{}\n", Line::Private { name, text }).into_bytes();
         let bytes = u32::try_from(lines.len()).unwrap_or(u32::MAX);

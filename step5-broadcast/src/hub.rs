@@ -1,28 +1,20 @@
 //! The hub: the actor that owns the members and the rooms.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use common::{Input, Line, LineError};
-use tokio::{
-    select,
-    sync::{
-        Notify, Semaphore,
-        mpsc::{Receiver, UnboundedSender},
-    },
-};
+use tokio::select;
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
+use tokio::sync::{Notify, Semaphore};
 use tracing::info;
 
-use crate::{
-    batch::{Outgoing, Permit},
-    name::{self, GUEST, OPERATOR_NAME},
-    room::Room,
-    rooms::{LOBBY, RoomId},
-    signals::Shutdown,
-    timer::expiry,
-};
+use crate::batch::{Batch, Permit};
+use crate::name::{self, GUEST, OPERATOR_NAME};
+use crate::room::Room;
+use crate::rooms::{LOBBY, RoomId};
+use crate::signals::Shutdown;
+use crate::timer::expiry;
 
 /// A unique id of a member, never reused.
 pub type Id = u64;
@@ -39,7 +31,7 @@ const UNREAD: usize = 64 * 1024;
 
 /// The sender of an outbox. The channel has no capacity of its own: what the hub sends into it is
 /// bounded by the permits that the items hold, so the hub never waits.
-pub type Outbox = UnboundedSender<Outgoing>;
+pub type Outbox = UnboundedSender<Arc<Batch>>;
 
 /// A message to the hub.
 #[derive(Debug)]
@@ -93,7 +85,7 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
 }
 
 /// The members, their names, and the rooms. Nothing in here waits.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Hub {
     open: bool,
     /// All connected members. `Room::members` says which of them is in which room.
@@ -128,18 +120,7 @@ impl Hub {
     /// A hub whose only member is the operator, with its outbox. Rooms remember the last `history`
     /// lines said.
     pub fn new(operator: Outbox, history: usize) -> Self {
-        let mut hub = Self {
-            open: true,
-            members: HashMap::new(),
-            names: HashMap::new(),
-            rooms: HashMap::new(),
-            room_ids: BTreeMap::new(),
-            next_room: LOBBY,
-            speaking: BTreeSet::new(),
-            history,
-            answers: None,
-            batch_done: Arc::default(),
-        };
+        let mut hub = Self { open: true, history, ..Self::default() };
         hub.open_room("lobby");
         hub.add(OPERATOR, OPERATOR_NAME.into(), operator);
         hub.room(LOBBY).members.insert(OPERATOR);
@@ -165,12 +146,7 @@ impl Hub {
     fn add(&mut self, id: Id, name: String, outbox: Outbox) {
         info!(id, name, "joined");
         self.names.insert(name::key(&name), id);
-        let member = Member {
-            name,
-            room: LOBBY,
-            outbox,
-            unread: Arc::new(Semaphore::new(UNREAD)),
-        };
+        let member = Member { name, room: LOBBY, outbox, unread: Arc::new(Semaphore::new(UNREAD)) };
         self.members.insert(id, member);
     }
 
@@ -186,10 +162,13 @@ impl Hub {
                 Ok(line) => self.obey(id, line, permit),
                 Err(error) => Err(error.to_string()),
             };
-            match answer {
-                Ok(None) => {}
-                Ok(Some(notice)) => self.send_line(id, Line::Notice(&notice), permit),
-                Err(reason) => self.send_line(id, Line::Error(&reason), permit),
+            let answer = match &answer {
+                Ok(notice) => notice.as_deref().map(Line::Notice),
+                Err(reason) => Some(Line::Error(reason)),
+            };
+            if let Some(answer) = answer {
+                let line = format!("{answer}\n").into();
+                self.send(id, line, Some(permit.clone()));
             }
         }
     }

@@ -23,9 +23,9 @@
 //!
 //! Read [`hub`] first, then `session`, `reader`, [`writer`] and [`batch`], then [`server`] and
 //! [`client`]. `rooms`, `room`, `commands` and `name` are what the chat can do. The rest is
-//! hardening: `accept`, [`console`], `operator`, [`signals`], [`token_bucket`].
+//! hardening: [`accept`], [`console`], `operator`, [`signals`], [`token_bucket`].
 
-mod accept;
+pub mod accept;
 pub mod batch;
 pub mod client;
 mod commands;

@@ -1,22 +1,18 @@
 //! The command line of step 5.
 
-use std::{env, io, process::ExitCode};
+use std::process::ExitCode;
+use std::{env, io};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use common::check_address;
 use line_editor::Terminal;
-use step5_broadcast::{
-    client,
-    console::{Console, status},
-    server::{self, Limits},
-    signals,
-    token_bucket::Rate,
-};
-use tokio::{
-    net::TcpStream,
-    runtime::{Builder, Runtime},
-};
+use step5_broadcast::accept::Limits;
+use step5_broadcast::console::{Console, status};
+use step5_broadcast::token_bucket::Rate;
+use step5_broadcast::{client, server, signals};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -100,43 +96,38 @@ fn runtime(command: &Command) -> anyhow::Result<Runtime> {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Server {
-            addr,
-            max_clients,
-            history,
-            rate,
-            ..
-        } => {
+        Command::Server { addr, max_clients, history, rate, .. } => {
             signals::ignore_stops_in_background();
-            server::raise_descriptor_limit();
+            raise_descriptor_limit();
             let shutdown = signals::on_signal().context("cannot handle signals")?;
             let context = || format!("cannot listen on {addr}");
             let listener = server::bind(&addr).await.with_context(context)?;
             let console = Console::open(io::stdin(), io::stdout())?;
             status(format_args!("listening on {}", listener.local_addr()?));
             let _log = start_log();
-            let rate = Rate {
-                lines: rate,
-                burst: 10 * rate,
-            };
-            let limits = Limits {
-                max_clients,
-                history,
-                rate,
-            };
-            server::run(listener, console, shutdown, limits)
-                .await
-                .context("the server failed")
+            let rate = Rate { lines: rate, burst: 10 * rate };
+            let limits = Limits { max_clients, history, rate };
+            server::run(listener, console, shutdown, limits).await.context("the server failed")
         }
         Command::Client { addr, name } => {
             let context = || format!("cannot connect to {addr}");
             let addr = check_address(&addr).with_context(context)?;
             let stream = TcpStream::connect(addr).await.with_context(context)?;
             let (_terminal, console) = open_console()?;
-            client::run(stream, console, name)
-                .await
-                .context("the chat ended")
+            client::run(stream, console, name).await.context("the chat ended")
         }
+    }
+}
+
+/// Raises the limit of open files, and so of connections, as far as the system lets this process.
+fn raise_descriptor_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: maximum, maximum };
+        // If it fails, the accept loop pauses when descriptors run out.
+        let _ = setrlimit(Resource::Nofile, limit);
     }
 }
 
@@ -146,11 +137,8 @@ fn open_console() -> io::Result<(Option<Terminal>, Console)> {
     let Some((terminal, console)) = Terminal::open()? else {
         return Ok((None, Console::open(io::stdin(), io::stdout())?));
     };
-    let console = Console {
-        typed: console.typed,
-        output: console.output,
-        printed: console.printed,
-    };
+    let console =
+        Console { typed: console.typed, output: console.output, printed: console.printed };
     Ok((Some(terminal), console))
 }
 
@@ -162,9 +150,8 @@ fn start_log() -> WorkerGuard {
         status(format_args!("RUST_LOG is ignored: {error}"));
         "warn".into()
     });
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(LOG)
-        .finish(io::stderr());
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(LOG).finish(io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)

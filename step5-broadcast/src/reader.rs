@@ -1,33 +1,29 @@
 //! The reading half of a session: socket to hub, at the pace of the room and within the rate.
 
-use std::{
-    io::{self, ErrorKind},
-    mem,
-    sync::Arc,
-};
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use common::{LineDecoder, LineError, MAX_TEXT};
-use tokio::{
-    net::TcpStream,
-    sync::{Semaphore, mpsc::Sender},
-};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
 
-use crate::{
-    hub::{Event, Id},
-    token_bucket::{Rate, TokenBucket},
-};
+use crate::batch::Permit;
+use crate::hub::{Event, Id};
+use crate::token_bucket::{Rate, TokenBucket};
 
-/// How many reads of a client may be in flight: said, but not yet written by every recipient.
+/// How many reads of a client may be in flight: sent to the hub, but not yet written by every
+/// recipient.
 pub(crate) const PERMITS: usize = 8;
 
 /// How many bytes one read takes.
 const READ: usize = 8 * 1024;
 
 /// How many lines one permit covers. Short lines grow when they get a name.
-pub(crate) const LINES: usize = 256;
+pub(crate) const LINES: usize = 128;
 
 /// Reads until EOF, an unterminated line or the end of the hub. Then it reports that the client
-/// left: behind everything that the client said.
+/// left, behind everything that the client sent.
 ///
 /// A client whose permits are all in flight is not read, so TCP slows it down to the pace of the
 /// slowest recipient that its room waits for.
@@ -42,24 +38,32 @@ pub(crate) async fn read(
     rate: Rate,
 ) -> io::Result<()> {
     let permits = Arc::new(Semaphore::new(PERMITS));
-    let mut reader = Reader::new(rate);
-    while !reader.is_done() {
-        if reader.undecoded.is_empty() {
+    let mut decoder = LineDecoder::for_telnet(MAX_TEXT);
+    let mut bucket = TokenBucket::new(rate);
+    // What waits for the rate or for a permit stays undecoded: decoded lines need more memory.
+    let mut undecoded = Vec::new();
+    let mut open = true;
+    while open {
+        if undecoded.is_empty() {
             stream.readable().await?;
         } else {
-            reader.bucket.ready().await;
+            bucket.ready().await;
         }
-        let permit = permits.clone().acquire_owned().await;
-        let permit = Arc::new(permit.expect("an open semaphore"));
-        let lines = match reader.next_lines(stream) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-            lines => lines?,
+        let permit = acquire(&permits).await;
+        if undecoded.is_empty() {
+            undecoded = match read_once(stream) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                bytes => bytes?,
+            };
+            open = !undecoded.is_empty();
+        }
+        let lines = match open {
+            true => decode(&mut decoder, &mut undecoded, bucket.available().min(LINES)),
+            false => decoder.finish().collect(),
         };
-        if lines.is_empty() {
-            continue;
-        }
-        let received = Event::Received(id, lines, permit);
-        if events.send(received).await.is_err() {
+        bucket.take(lines.len());
+        open &= lines.last() != Some(&Err(LineError::Unterminated));
+        if !lines.is_empty() && events.send(Event::Received(id, lines, permit)).await.is_err() {
             return Ok(());
         }
     }
@@ -68,64 +72,35 @@ pub(crate) async fn read(
     Ok(())
 }
 
-#[derive(Debug)]
-struct Reader {
-    decoder: LineDecoder,
-    /// Bytes of the last read that wait for the rate or for a permit. They stay undecoded, because
-    /// decoded lines need more memory.
-    undecoded: Vec<u8>,
-    at_end: bool,
-    bucket: TokenBucket,
+/// Waits for a permit.
+pub(crate) async fn acquire(permits: &Arc<Semaphore>) -> Permit {
+    let permit = permits.clone().acquire_owned().await;
+    Arc::new(permit.expect("nobody closes the semaphore"))
 }
 
-impl Reader {
-    fn new(rate: Rate) -> Self {
-        Self {
-            decoder: LineDecoder::for_telnet(MAX_TEXT),
-            undecoded: Vec::new(),
-            at_end: false,
-            bucket: TokenBucket::new(rate),
-        }
-    }
+/// The bytes of one read; none at EOF. Not async: a buffer in a future costs every connection its
+/// size.
+fn read_once(stream: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut buf = [0; READ];
+    let n = stream.try_read(&mut buf)?;
+    Ok(buf[..n].to_vec())
+}
 
-    fn is_done(&self) -> bool {
-        self.at_end && self.undecoded.is_empty()
+/// Takes at most `limit` lines from the front of `bytes`.
+fn decode(
+    decoder: &mut LineDecoder,
+    bytes: &mut Vec<u8>,
+    limit: usize,
+) -> Vec<Result<String, LineError>> {
+    let mut lines = Vec::new();
+    let mut at = 0;
+    while lines.len() < limit && at < bytes.len() {
+        let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n + 1);
+        lines.extend(decoder.feed(&bytes[at..end]));
+        at = end;
     }
-
-    /// The lines that the client may say now; it reads once if no bytes are left over. Not async,
-    /// so that the buffer does not live in every connection's future.
-    fn next_lines(&mut self, stream: &TcpStream) -> io::Result<Vec<Result<String, LineError>>> {
-        if !self.undecoded.is_empty() {
-            let bytes = mem::take(&mut self.undecoded);
-            return Ok(self.decode(&bytes));
-        }
-        let mut buf = [0; READ];
-        match stream.try_read(&mut buf)? {
-            0 => {
-                self.at_end = true;
-                Ok(self.decoder.finish().collect())
-            }
-            n => Ok(self.decode(&buf[..n])),
-        }
-    }
-
-    /// Decodes as many lines as the bucket has tokens, at most [`LINES`], and keeps the rest.
-    fn decode(&mut self, bytes: &[u8]) -> Vec<Result<String, LineError>> {
-        let limit = self.bucket.available().min(LINES);
-        let mut lines = Vec::new();
-        let mut rest = bytes;
-        while lines.len() < limit && !rest.is_empty() {
-            let end = rest.iter().position(|byte| *byte == b'\n');
-            let (line, behind) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
-            lines.extend(self.decoder.feed(line));
-            rest = behind;
-        }
-        self.bucket.take(lines.len());
-        if lines.last() == Some(&Err(LineError::Unterminated)) {
-            self.at_end = true;
-        } else {
-            self.undecoded = rest.to_vec();
-        }
-        lines
-    }
+    bytes.drain(..at);
+    // Capacity for a read is not kept.
+    bytes.shrink_to_fit();
+    lines
 }

@@ -1,19 +1,16 @@
 //! One room: its members, its notices, what it remembers, and its next batch.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    mem,
-    ops::Range,
-    sync::{Arc, Weak},
-};
+use std::collections::{BTreeSet, VecDeque};
+use std::mem;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
 
 use common::Line;
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::{
-    batch::{Batch, Permit},
-    hub::Id,
-};
+use crate::batch::{Batch, Permit};
+use crate::hub::Id;
 
 /// A batch is full when it has this many bytes: it is sent even if another one is in flight.
 const BATCH: usize = 256 * 1024;
@@ -22,7 +19,7 @@ const BATCH: usize = 256 * 1024;
 const NAMES: usize = 8;
 
 /// A room.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) members: BTreeSet<Id>,
@@ -43,19 +40,8 @@ pub(crate) struct Room {
 
 impl Room {
     /// An empty room. Its batches notify `done`.
-    pub(crate) fn new(name: &str, done: &Arc<Notify>) -> Self {
-        Self {
-            name: name.into(),
-            members: BTreeSet::new(),
-            notice_due: None,
-            joined: Vec::new(),
-            left: Vec::new(),
-            draft: Batch::new(done.clone()),
-            in_flight: Weak::new(),
-            said: VecDeque::new(),
-            history: VecDeque::new(),
-            remembered: 0,
-        }
+    pub(crate) fn new(name: &str, done: Arc<Notify>) -> Self {
+        Self { name: name.into(), draft: Batch::new(done), ..Self::default() }
     }
 
     /// Adds a line of `author` to the next batch. Returns whether the batch is full.
@@ -79,8 +65,7 @@ impl Room {
             // Nobody receives its own join.
             let mut ids: Vec<_> = joined.iter().map(|(id, _)| *id).collect();
             ids.sort_unstable();
-            self.draft
-                .push(&ids, Line::Notice(&format!("{names} joined")));
+            self.draft.push(&ids, Line::Notice(&format!("{names} joined")));
         }
         if !left.is_empty() {
             let names = list(left.iter());
@@ -95,12 +80,7 @@ impl Room {
 
     /// Takes the next batch, if it is not empty, and remembers at most `lines` and `bytes` of what
     /// was said.
-    pub(crate) fn take_batch(
-        &mut self,
-        lines: usize,
-        bytes: usize,
-        done: &Arc<Notify>,
-    ) -> Option<Arc<Batch>> {
+    pub(crate) fn take_batch(&mut self, lines: usize, bytes: usize) -> Option<Arc<Batch>> {
         if self.draft.bytes().is_empty() {
             return None;
         }
@@ -112,7 +92,7 @@ impl Room {
         while self.history.len() > lines || self.remembered > bytes {
             self.remembered -= self.history.pop_front().map_or(0, |line| line.len());
         }
-        let batch = Arc::new(mem::replace(&mut self.draft, Batch::new(done.clone())));
+        let batch = Arc::new(self.draft.take());
         self.in_flight = Arc::downgrade(&batch);
         Some(batch)
     }

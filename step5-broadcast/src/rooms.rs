@@ -1,16 +1,15 @@
 //! How the hub uses the rooms: entering, leaving, speaking, and sending what was said.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use common::Line;
 use tokio::time::Instant;
 
-use crate::{
-    batch::{Batch, Outgoing, Permit},
-    hub::{Hub, Id},
-    name,
-    room::Room,
-};
+use crate::batch::{Batch, Permit};
+use crate::hub::{Hub, Id};
+use crate::name;
+use crate::room::Room;
 
 /// A unique id of a room, never reused: not even by a later room of the same name.
 pub(crate) type RoomId = u64;
@@ -49,7 +48,7 @@ impl Hub {
         }
         let id = self.next_room;
         self.next_room += 1;
-        self.rooms.insert(id, Room::new(name, &self.batch_done));
+        self.rooms.insert(id, Room::new(name, self.batch_done.clone()));
         self.room_ids.insert(name::key(name), id);
         Some(id)
     }
@@ -120,10 +119,7 @@ impl Hub {
 
     /// When the next notice is due.
     pub(crate) fn notice_due(&self) -> Option<Instant> {
-        self.speaking
-            .iter()
-            .filter_map(|id| self.rooms[id].notice_due)
-            .min()
+        self.speaking.iter().filter_map(|id| self.rooms[id].notice_due).min()
     }
 
     /// Sends a line to the other members of a member's room.
@@ -144,13 +140,8 @@ impl Hub {
         }
     }
 
-    /// Sends one line to one member.
-    pub(crate) fn send_line(&mut self, id: Id, line: Line<'_>, permit: &Permit) {
-        self.send(id, format!("{line}\n").into(), Some(permit.clone()));
-    }
-
     /// Sends lines to one member, behind everything that its room has said so far. They are kept
-    /// back until the event is handled: all answers to one read are one item.
+    /// back until the event is handled: all answers to one read are one batch.
     pub(crate) fn send(&mut self, id: Id, lines: Vec<u8>, permit: Option<Permit>) {
         let Some(room) = self.members.get(&id).map(|member| member.room) else {
             return;
@@ -168,26 +159,26 @@ impl Hub {
     /// Sends what [`send`](Self::send) has kept back.
     pub(crate) fn flush_answers(&mut self) {
         if let Some((id, lines, permit)) = self.answers.take() {
-            self.put(id, Arc::new(Batch::private(lines, permit)), true);
+            self.put(id, Arc::new(Batch::private(lines, permit)));
         }
     }
 
     /// Sends what a room has said so far to all its members.
     pub(crate) fn flush(&mut self, room: RoomId) {
         let bytes = (HISTORY / self.rooms.len()).max(MIN_HISTORY);
-        let (lines, done) = (self.history, self.batch_done.clone());
-        if let Some(batch) = self.room(room).take_batch(lines, bytes, &done) {
+        let lines = self.history;
+        if let Some(batch) = self.room(room).take_batch(lines, bytes) {
             self.flush_answers();
             for id in &self.rooms[&room].members {
-                self.put(*id, batch.clone(), false);
+                self.put(*id, batch.clone());
             }
         }
     }
 
-    fn put(&self, id: Id, batch: Arc<Batch>, private: bool) {
+    fn put(&self, id: Id, batch: Arc<Batch>) {
         if let Some(member) = self.members.get(&id) {
             // Fails if the session has ended; its `Left` is on the way.
-            let _ = member.outbox.send(Outgoing { batch, private });
+            let _ = member.outbox.send(batch);
         }
     }
 

@@ -1,23 +1,19 @@
 //! Bind, run, shut down.
 
-use std::{io, time::Duration};
+use std::io;
+use std::time::Duration;
 
 use common::check_address;
 use socket2::{Domain, Socket, Type};
-use tokio::{
-    net::{TcpListener, lookup_host},
-    sync::mpsc::{channel, unbounded_channel},
-    time::{Instant, timeout_at},
-};
+use tokio::net::{TcpListener, lookup_host};
+use tokio::sync::mpsc::{channel, unbounded_channel};
+use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    accept,
-    console::Console,
-    hub::{self, EVENTS, Hub, Inbox},
-    operator,
-    signals::Shutdown,
-    token_bucket::Rate,
-};
+use crate::accept::{self, Limits};
+use crate::console::Console;
+use crate::hub::{self, EVENTS, Hub, Inbox};
+use crate::operator;
+use crate::signals::Shutdown;
 
 /// How many connections may wait to be accepted; std's listener has room for 128.
 const BACKLOG: i32 = 4096;
@@ -27,17 +23,6 @@ const SEND_BUFFER: usize = 256 * 1024;
 
 /// How long the sessions and the operator's printer have to finish when the server ends.
 pub const DRAIN: Duration = Duration::from_secs(1);
-
-/// What a server allows.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// The maximum number of connections.
-    pub max_clients: usize,
-    /// How many lines a room remembers.
-    pub history: usize,
-    /// How many lines a client may send.
-    pub rate: Rate,
-}
 
 /// Listens on the first address of `addr` that is free.
 ///
@@ -68,21 +53,6 @@ fn listen(addr: std::net::SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Raises the limit of open files, and so of connections, as far as the system lets this process.
-pub fn raise_descriptor_limit() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let maximum = getrlimit(Resource::Nofile).maximum;
-        let limit = Rlimit {
-            current: maximum,
-            maximum,
-        };
-        // If it fails, the accept loop pauses when descriptors run out.
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
-}
-
 /// Serves `listener` until the operator leaves or `shutdown` closes. Then every client gets a
 /// goodbye, and the server waits for at most [`DRAIN`] until the sessions have ended.
 ///
@@ -95,27 +65,13 @@ pub async fn run(
     shutdown: Shutdown,
     limits: Limits,
 ) -> io::Result<()> {
-    let Limits {
-        max_clients,
-        history,
-        rate,
-    } = limits;
     let (events, inbox) = channel(EVENTS);
     let (stop, stopped) = channel(1);
     let (sender, outbox) = unbounded_channel();
-    tokio::spawn(operator::run(
-        console.typed,
-        console.output,
-        events.clone(),
-        outbox,
-    ));
-    let accepting = accept::run(listener, max_clients, rate, events, stopped);
-    let accepting = tokio::spawn(accepting);
-    let mut inbox = Inbox {
-        events: inbox,
-        shutdown,
-    };
-    hub::run(Hub::new(sender, history), &mut inbox).await;
+    tokio::spawn(operator::run(console.typed, console.output, events.clone(), outbox));
+    let accepting = tokio::spawn(accept::run(listener, limits, events, stopped));
+    let mut inbox = Inbox { events: inbox, shutdown };
+    hub::run(Hub::new(sender, limits.history), &mut inbox).await;
 
     // The hub is gone, and with it every outbox: the writers write their goodbyes.
     let deadline = Instant::now() + DRAIN;

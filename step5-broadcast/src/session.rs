@@ -1,26 +1,26 @@
 //! The server's side of one connection: one task that reads and writes, whichever its socket is
 //! ready for.
 
-use std::{io, net::SocketAddr, pin::pin, time::Duration};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, Interest},
-    net::TcpStream,
-    select,
-    sync::mpsc::{Sender, UnboundedReceiver, unbounded_channel},
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::select;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::{
-    batch::Outgoing,
-    hub::{Event, Id},
-    reader::read,
-    timer::expiry,
-    token_bucket::Rate,
-    writer::{NO_PROGRESS, Writer},
-};
+use crate::batch::Batch;
+use crate::hub::{Event, Id};
+use crate::reader::read;
+use crate::timer::expiry;
+use crate::token_bucket::Rate;
+use crate::writer::{NO_PROGRESS, Writer};
 
 /// How long a client may take to close its side after the goodbye.
 const LINGER: Duration = Duration::from_secs(1);
@@ -78,7 +78,7 @@ pub(crate) async fn run(
 async fn serve(
     stream: &TcpStream,
     guard: &LeaveGuard,
-    outbox: UnboundedReceiver<Outgoing>,
+    outbox: UnboundedReceiver<Arc<Batch>>,
     rate: Rate,
 ) -> Ending {
     let LeaveGuard { id, events } = guard;
@@ -112,13 +112,13 @@ async fn serve(
 async fn write(
     id: Id,
     stream: &TcpStream,
-    mut outbox: UnboundedReceiver<Outgoing>,
+    mut outbox: UnboundedReceiver<Arc<Batch>>,
 ) -> io::Result<bool> {
     let mut writer = Writer::new(id);
     while !writer.is_done() {
         select! {
             next = outbox.recv(), if writer.accepts() => match next {
-                Some(item) => writer.push(item),
+                Some(batch) => writer.push(batch),
                 None => writer.close(),
             },
             ready = stream.writable(), if writer.is_blocked() => ready?,

@@ -1,16 +1,15 @@
 //! SIGINT, SIGTERM, and SIGTTIN, which stops a server in the background.
 
-use std::{
-    convert::Infallible,
-    env,
-    io::{self, IsTerminal},
-    process,
-};
+use std::convert::Infallible;
+use std::io::{self, IsTerminal};
+use std::{env, process};
 
-use tokio::{
-    select, signal,
-    sync::mpsc::{Receiver, channel},
-};
+use tokio::select;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+#[cfg(windows)]
+use tokio::signal::windows::{ctrl_c, ctrl_close};
+use tokio::sync::mpsc::{Receiver, channel};
 
 /// Closes when it is time to end; it never carries a message.
 pub type Shutdown = Receiver<Infallible>;
@@ -25,18 +24,10 @@ pub fn on_signal() -> io::Result<Shutdown> {
     let (shutdown, on_shutdown) = channel(1);
     let mut shutdown = Some(shutdown);
     #[cfg(unix)]
-    let (mut interrupt, mut terminate) = {
-        use signal::unix::{SignalKind, signal};
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
-    };
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     #[cfg(windows)]
-    let (mut interrupt, mut terminate) = {
-        use signal::windows::{ctrl_c, ctrl_close};
-        (ctrl_c()?, ctrl_close()?)
-    };
+    let (mut interrupt, mut terminate) = (ctrl_c()?, ctrl_close()?);
     tokio::spawn(async move {
         loop {
             select! {

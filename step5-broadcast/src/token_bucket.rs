@@ -24,11 +24,7 @@ pub(crate) struct TokenBucket {
 impl TokenBucket {
     /// A full bucket.
     pub(crate) fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            tokens: rate.burst,
-            refilled: Instant::now(),
-        }
+        Self { rate, tokens: rate.burst, refilled: Instant::now() }
     }
 
     /// How many tokens there are now.
@@ -46,9 +42,7 @@ impl TokenBucket {
 
     /// Takes as many tokens as are available, at most `n`.
     pub(crate) fn take(&mut self, n: usize) {
-        self.tokens = self
-            .tokens
-            .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
+        self.tokens = self.tokens.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
     }
 
     /// Waits until there is a token.
@@ -71,10 +65,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tokens_return_at_the_rate_up_to_the_burst() {
-        let mut bucket = TokenBucket::new(Rate {
-            lines: 10,
-            burst: 20,
-        });
+        let mut bucket = TokenBucket::new(Rate { lines: 10, burst: 20 });
         assert_eq!(bucket.available(), 20);
         bucket.take(20);
         advance(Duration::from_millis(250)).await;

@@ -2,20 +2,16 @@
 //!
 //! Sans-IO: the session owns the socket, and tests use a sink of their own.
 
-use std::{
-    collections::VecDeque,
-    io::{self, ErrorKind, IoSlice},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
 
 use common::Line;
 use tokio::time::Instant;
 
-use crate::{
-    batch::{Batch, Outgoing},
-    hub::Id,
-};
+use crate::batch::Batch;
+use crate::hub::Id;
 
 /// How long a socket may refuse bytes at once before its client lags: its stall budget.
 pub const STALL_BUDGET: Duration = Duration::from_millis(500);
@@ -37,21 +33,21 @@ const SLICES: usize = 64;
 
 /// What one client has to be sent, and how far it got.
 ///
-/// - *Ready*: the socket accepts bytes. The writer takes one item at a time from its outbox.
-/// - *Stalled*: the socket refuses bytes. The item waits, and the client's room with it, until the
+/// - *Ready*: the socket accepts bytes. The writer takes one batch at a time from its outbox.
+/// - *Stalled*: the socket refuses bytes. The batch waits, and the client's room with it, until the
 ///   stall budget is spent.
-/// - *Lagging*: the budget is spent. The writer takes every item at once: it keeps private lines,
+/// - *Lagging*: the budget is spent. The writer takes every batch at once: it keeps private ones,
 ///   and it drops and counts the lines of the room. When the socket has accepted the rest, the count
 ///   goes to the client, at the place of the gap, and the writer is ready again.
 #[derive(Debug)]
 pub struct Writer {
     id: Id,
     state: State,
-    /// What the socket has not accepted yet, and how much of the first item it has.
-    queue: VecDeque<Outgoing>,
+    /// What the socket has not accepted yet, and how much of the first batch it has.
+    queue: VecDeque<Arc<Batch>>,
     at: usize,
-    /// The lines dropped since the last private item.
-    missed: u64,
+    /// The lines dropped since the last private batch.
+    missed: usize,
     /// What is left of the stall budget, as of the end of the last stall.
     budget: Duration,
     last_stall: Instant,
@@ -85,7 +81,7 @@ impl Writer {
         }
     }
 
-    /// Whether to take the next item from the outbox.
+    /// Whether to take the next batch from the outbox.
     pub fn accepts(&self) -> bool {
         self.closing.is_none() && !matches!(self.state, State::Stalled(_))
     }
@@ -100,14 +96,14 @@ impl Writer {
         self.closing.is_some() && self.queue.is_empty()
     }
 
-    /// Takes an item from the outbox.
-    pub fn push(&mut self, item: Outgoing) {
-        if self.state == State::Lagging && !item.private {
-            self.missed += item.batch.lines_behind(self.id, 0);
+    /// Takes a batch from the outbox.
+    pub fn push(&mut self, batch: Arc<Batch>) {
+        if self.state == State::Lagging && !batch.is_private() {
+            self.missed += batch.lines_behind(self.id, 0);
             return;
         }
         self.push_missed();
-        self.queue.push_back(item);
+        self.queue.push_back(batch);
     }
 
     /// The outbox has ended: what is left to write is the goodbye.
@@ -130,11 +126,7 @@ impl Writer {
     }
 
     fn push_bytes(&mut self, bytes: Vec<u8>) {
-        let batch = Arc::new(Batch::private(bytes, None));
-        self.queue.push_back(Outgoing {
-            batch,
-            private: true,
-        });
+        self.queue.push_back(Arc::new(Batch::private(bytes, None)));
     }
 
     /// Writes to `sink` until everything is written, or until the sink refuses with `WouldBlock`.
@@ -148,11 +140,11 @@ impl Writer {
         mut sink: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<()> {
         loop {
-            let written = if let Some(item) = self.queue.front() {
+            let written = if let Some(batch) = self.queue.front() {
                 let mut slices = [IoSlice::new(&[]); SLICES];
-                let ranges = item.batch.visible(self.id, self.at);
+                let ranges = batch.visible(self.id, self.at);
                 let filled = slices.iter_mut().zip(ranges).map(|(slice, range)| {
-                    *slice = IoSlice::new(&item.batch.bytes()[range]);
+                    *slice = IoSlice::new(&batch.bytes()[range]);
                 });
                 match filled.count() {
                     0 => Ok(0),
@@ -175,21 +167,20 @@ impl Writer {
                     self.block();
                     return Ok(());
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Moves the position behind the next `n` bytes, and drops the item if it is written.
+    /// Moves the position behind the next `n` bytes, and drops the batch if it is written.
     fn advance(&mut self, mut n: usize) {
         if n > 0 {
             self.progress = Instant::now();
         }
-        let Some(item) = self.queue.front() else {
+        let Some(batch) = self.queue.front() else {
             return;
         };
-        for range in item.batch.visible(self.id, self.at) {
+        for range in batch.visible(self.id, self.at) {
             self.at = range.start + n.min(range.len());
             if n < range.len() {
                 return;
@@ -239,10 +230,7 @@ impl Writer {
     /// nothing for [`NO_PROGRESS`]. Does nothing before the deadline.
     #[must_use]
     pub fn on_deadline(&mut self) -> bool {
-        if self
-            .deadline()
-            .is_none_or(|deadline| Instant::now() < deadline)
-        {
+        if self.deadline().is_none_or(|deadline| Instant::now() < deadline) {
             return true;
         }
         if self.state == State::Lagging || self.closing.is_some() {
@@ -250,14 +238,14 @@ impl Writer {
         }
         self.state = State::Lagging;
         self.budget = Duration::ZERO;
-        if self.queue.front().is_some_and(|item| !item.private)
-            && let Some(item) = self.queue.pop_front()
+        if self.queue.front().is_some_and(|batch| !batch.is_private())
+            && let Some(batch) = self.queue.pop_front()
         {
             // The line that is partly written is completed; the lines behind it are missed.
-            let end = item.batch.line_end(self.at);
-            self.missed += item.batch.lines_behind(self.id, end);
+            let end = batch.line_end(self.at);
+            self.missed += batch.lines_behind(self.id, end);
             if end > self.at {
-                self.push_bytes(item.batch.bytes()[self.at..end].to_vec());
+                self.push_bytes(batch.bytes()[self.at..end].to_vec());
             }
             self.at = 0;
         }

@@ -2,31 +2,24 @@
 //! scripts, with clients that stop reading in the middle of a line, change rooms while they lag,
 //! and read on.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    convert::Infallible,
-    future::pending,
-    io::{ErrorKind, IoSlice},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::future::pending;
+use std::io::{ErrorKind, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
 
-use proptest::{collection::vec, prelude::*};
-use step5_broadcast::{
-    batch::Outgoing,
-    hub::{self, Event, Hub, Id, Inbox, OPERATOR},
-    writer::Writer,
-};
-use tokio::{
-    runtime::Builder,
-    select,
-    sync::{
-        Semaphore,
-        mpsc::{Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel},
-    },
-    task::JoinHandle,
-    time::{sleep, sleep_until},
-};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use step5_broadcast::batch::Batch;
+use step5_broadcast::hub::{self, Event, Hub, Id, Inbox, OPERATOR};
+use step5_broadcast::writer::Writer;
+use tokio::runtime::Builder;
+use tokio::select;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, sleep_until};
 
 const HISTORY: usize = 3;
 
@@ -192,9 +185,7 @@ impl Model {
         let client = &mut self.clients[n];
         client.room = key;
         client.receive_text(&format!("* you are in {}", room.name));
-        room.history
-            .iter()
-            .for_each(|line| client.receive_text(line));
+        room.history.iter().for_each(|line| client.receive_text(line));
     }
 
     fn exit(&mut self, n: usize) {
@@ -322,7 +313,7 @@ fn line(act: &Act, clients: &[Client]) -> Option<(usize, String)> {
 /// A session without a socket: what it accepts is set from outside, in bytes.
 async fn session(
     id: Id,
-    mut outbox: UnboundedReceiver<Outgoing>,
+    mut outbox: UnboundedReceiver<Arc<Batch>>,
     mut limits: UnboundedReceiver<Option<usize>>,
 ) -> Vec<String> {
     let (mut writer, mut received) = (Writer::new(id), Vec::new());
@@ -334,8 +325,8 @@ async fn session(
             // A limit was set before the items that are ready were sent.
             biased;
             Some(new) = limits.recv() => (limit, deadlines) = (new, true),
-            item = outbox.recv(), if writer.accepts() => match item {
-                Some(item) => writer.push(item),
+            batch = outbox.recv(), if writer.accepts() => match batch {
+                Some(batch) => writer.push(batch),
                 None => writer.close(),
             },
             () = async { match deadline {
@@ -347,10 +338,7 @@ async fn session(
             }
         }
         let sink = |slices: &[IoSlice<'_>]| {
-            let bytes: Vec<u8> = slices
-                .iter()
-                .flat_map(|slice| slice.iter().copied())
-                .collect();
+            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
             let n = limit.unwrap_or(usize::MAX).min(bytes.len());
             if n == 0 && !bytes.is_empty() {
                 return Err(ErrorKind::WouldBlock.into());
@@ -380,10 +368,7 @@ impl Real {
         let (shutdown, on_shutdown) = channel(1);
         // The operator has gone; nobody reads its outbox.
         let (operator, _) = unbounded_channel();
-        let mut inbox = Inbox {
-            events: inbox,
-            shutdown: on_shutdown,
-        };
+        let mut inbox = Inbox { events: inbox, shutdown: on_shutdown };
         let hub = Hub::new(operator, HISTORY);
         Self {
             events,
@@ -400,8 +385,7 @@ impl Real {
         let (sender, outbox) = unbounded_channel();
         let (limit, limits) = unbounded_channel();
         self.send(Event::Joined(id, sender)).await;
-        self.sessions
-            .push(tokio::spawn(session(id, outbox, limits)));
+        self.sessions.push(tokio::spawn(session(id, outbox, limits)));
         self.limits.push(limit);
     }
 
@@ -426,11 +410,7 @@ impl Real {
             let _ = limit.send(None);
             received.push(session.await.expect("no panic"));
         }
-        assert_eq!(
-            self.permits.available_permits(),
-            PERMITS,
-            "permits are lost"
-        );
+        assert_eq!(self.permits.available_permits(), PERMITS, "permits are lost");
         received
     }
 }
@@ -445,10 +425,7 @@ async fn play(script: &[Act]) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
             Act::Join | Act::Wait => vec![],
             Act::Pause(client, _) | Act::Resume(client) => vec![client],
             Act::Message(client, to) => vec![client, to],
-            _ => line(act, &model.clients)
-                .into_iter()
-                .map(|(client, _)| client)
-                .collect(),
+            _ => line(act, &model.clients).into_iter().map(|(client, _)| client).collect(),
         };
         if !actors.iter().all(|actor| model.is_here(*actor)) {
             continue;

@@ -1,14 +1,12 @@
 //! What the client promises on a terminal.
 #![cfg(unix)]
 
-use std::{
-    io::{self, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    os::unix::process::ExitStatusExt,
-    process::ExitStatus,
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
@@ -44,10 +42,7 @@ impl Room {
 
     /// What bob says next.
     fn heard(&mut self) -> String {
-        self.ann
-            .lines
-            .until("bob", |line| line.starts_with("bob: "))
-            .1
+        self.ann.lines.until("bob", |line| line.starts_with("bob: ")).1
     }
 }
 
@@ -85,9 +80,8 @@ fn a_burst_is_whole_and_in_order_while_somebody_types() {
     let mut room = room(&[]);
     let mut typed = String::new();
     for round in 0..50_u8 {
-        let lines: String = (0..100)
-            .map(|n| format!("line {}\n", u32::from(round) * 100 + n))
-            .collect();
+        let lines: String =
+            (0..100).map(|n| format!("line {}\n", u32::from(round) * 100 + n)).collect();
         room.ann.send(lines);
         let letter = char::from(b'a' + round % 26);
         room.bob.press(&letter.to_string());
@@ -140,10 +134,7 @@ fn ctrl_d_leaves() {
 fn ctrl_c_clears_and_then_leaves() {
     let (status, shown) = leaves(|room| {
         room.bob.press("not this\x03this\r");
-        assert_eq!(
-            room.ann.lines.until("this", |line| line.contains(": ")).1,
-            "guest-3: this"
-        );
+        assert_eq!(room.ann.lines.until("this", |line| line.contains(": ")).1, "guest-3: this");
         room.bob.press("\x03");
     });
     assert_eq!(status.code(), Some(0));
@@ -170,10 +161,7 @@ fn a_lost_connection_is_told_with_its_cause() {
         room.server.process.signal("KILL");
     });
     assert_eq!(status.code(), Some(1));
-    assert!(
-        shown.last().unwrap().starts_with("error: the chat ended: "),
-        "{shown:?}"
-    );
+    assert!(shown.last().unwrap().starts_with("error: the chat ended: "), "{shown:?}");
 }
 
 #[test]
@@ -231,11 +219,8 @@ fn fill(bob: &mut Terminal) {
 
 #[test]
 fn a_server_that_does_not_read_cannot_keep_the_client() {
-    let ways: [fn(&mut Terminal); 3] = [
-        |bob| bob.press("\x03\x03"),
-        |bob| bob.press("\x03\x04"),
-        |bob| bob.signal(Signal::INT),
-    ];
+    let ways: [fn(&mut Terminal); 3] =
+        [|bob| bob.press("\x03\x03"), |bob| bob.press("\x03\x04"), |bob| bob.signal(Signal::INT)];
     for leave in ways {
         let listener = narrow_listener().expect("a listener");
         let addr = listener.local_addr().expect("an address");
@@ -290,8 +275,7 @@ fn tab_completes_commands_names_and_rooms() {
     room.bob.press("/jo\tattic\r");
     room.bob.see("* you are in attic");
     room.bob.press("/join lob\t\r");
-    room.bob
-        .until("a second lobby", |line| line == "> /join lobby");
+    room.bob.until("a second lobby", |line| line == "> /join lobby");
     room.ann.lines.hear("* bob left");
     room.ann.lines.hear("* bob joined");
     room.bob.press("hello A\t\r");
@@ -333,20 +317,15 @@ fn a_paste_sends_every_line() {
 
 #[test]
 fn colours_unless_they_are_not_wanted() {
-    for (variables, colours) in [
-        (&[][..], true),
-        (&[("NO_COLOR", "")], true),
-        (&[("NO_COLOR", "1")], false),
-    ] {
+    for (variables, colours) in
+        [(&[][..], true), (&[("NO_COLOR", "")], true), (&[("NO_COLOR", "1")], false)]
+    {
         let mut room = room(variables);
         room.ann.say("hello");
         room.bob.see("ann: hello");
         room.bob.press("/nope\r");
         room.bob.see("! unknown command: /nope");
-        assert_eq!(
-            room.bob.raw().contains("\x1b[36m* you are bob\x1b[0m"),
-            colours
-        );
+        assert_eq!(room.bob.raw().contains("\x1b[36m* you are bob\x1b[0m"), colours);
         assert_eq!(room.bob.raw().contains("\x1b[31m"), colours);
         assert_eq!(room.bob.raw().contains("\x1b[0m: hello"), colours);
     }
@@ -362,12 +341,8 @@ fn odd_input_costs_nothing() {
     room.bob.press("ft\r");
     assert_eq!(room.heard(), "bob: draft");
     room.bob.resize(5, 20);
-    room.bob
-        .press("a line that is longer than the window is wide\x01\x05!\r");
-    assert_eq!(
-        room.heard(),
-        "bob: a line that is longer than the window is wide!"
-    );
+    room.bob.press("a line that is longer than the window is wide\x01\x05!\r");
+    assert_eq!(room.heard(), "bob: a line that is longer than the window is wide!");
     for (rows, columns) in [(2, 10), (3, 4), (24, 80)] {
         room.bob.resize(rows, columns);
         room.bob.press("tiny\r");
@@ -376,8 +351,7 @@ fn odd_input_costs_nothing() {
     let long = "x".repeat(4097);
     room.bob.press(&format!("\x1b[200~{long}\x1b[201~\r\x7f\r"));
     assert_eq!(room.heard(), format!("bob: {}", "x".repeat(4096)));
-    room.bob
-        .until("a reason", |line| line.contains("at most 4096 bytes"));
+    room.bob.until("a reason", |line| line.contains("at most 4096 bytes"));
 }
 
 #[test]

@@ -35,9 +35,7 @@ impl Chat {
     #[cfg(unix)]
     pub fn command_after(&self, before: &str, args: &[&str]) -> Command {
         let mut command = Command::new("sh");
-        command
-            .arg("-c")
-            .arg(format!("{before}; exec \"$0\" \"$@\""));
+        command.arg("-c").arg(format!("{before}; exec \"$0\" \"$@\""));
         command.arg(&self.program).args(args);
         command
     }
@@ -45,11 +43,7 @@ impl Chat {
     /// A server with `args` after its address.
     pub fn server_with(&self, args: &[&str]) -> Server {
         let args = [&["server", "127.0.0.1:0"], args].concat();
-        Server::wait(Process::start(
-            &mut self.command(&args),
-            End::Piped,
-            End::Piped,
-        ))
+        Server::wait(Process::start(&mut self.command(&args), End::Piped, End::Piped))
     }
 
     /// A server that does not hold floods back.
@@ -63,11 +57,7 @@ impl Chat {
     /// Our own client, on pipes.
     pub fn client(&self, addr: SocketAddr) -> Process {
         let addr = addr.to_string();
-        Process::start(
-            &mut self.command(&["client", &addr]),
-            End::Piped,
-            End::Piped,
-        )
+        Process::start(&mut self.command(&["client", &addr]), End::Piped, End::Piped)
     }
 
     /// Our own client, on a terminal, with more arguments and variables in its environment.
@@ -104,21 +94,13 @@ impl Chat {
     pub fn pair_on(&self, server: Server) -> Pair {
         if self.step == 2 {
             let speaker = Peer::ungreeted(server.addr);
-            return Pair {
-                server,
-                speaker,
-                listener: None,
-            };
+            return Pair { server, speaker, listener: None };
         }
         let mut listener = server.peer();
         let speaker = server.peer();
         let joined = format!("* {} joined", speaker.name);
         listener.lines.until(&joined, |line| line == joined);
-        Pair {
-            server,
-            speaker,
-            listener: Some(listener),
-        }
+        Pair { server, speaker, listener: Some(listener) }
     }
 }
 
@@ -174,10 +156,7 @@ impl Pair {
     pub fn is_refused(&mut self) {
         match &self.listener {
             Some(_) => {
-                let next = self
-                    .speaker
-                    .lines
-                    .until("an error", |line| !line.starts_with("* "));
+                let next = self.speaker.lines.until("an error", |line| !line.starts_with("* "));
                 assert!(next.1.starts_with("! "), "{next:?} is no error");
             }
             None => {

@@ -52,12 +52,7 @@ impl Lines {
                 let _ = lines.send(Ok(String::from_utf8_lossy(&line).into_owned()));
             }
         });
-        Self {
-            source: source.into(),
-            arriving,
-            seen: VecDeque::new(),
-            reset: false,
-        }
+        Self { source: source.into(), arriving, seen: VecDeque::new(), reset: false }
     }
 
     /// The next line (`Some(None)` at the end), if it comes in time.
@@ -66,11 +61,7 @@ impl Lines {
             Ok(Ok(line)) => {
                 let control =
                     |c: char| c.is_control() && c != '\t' || matches!(c, '\u{2028}'..='\u{202e}');
-                assert!(
-                    !line.contains(control),
-                    "{}: raw control in {line:?}",
-                    self.source
-                );
+                assert!(!line.contains(control), "{}: raw control in {line:?}", self.source);
                 if self.seen.len() == 20 {
                     self.seen.pop_front();
                 }
@@ -137,10 +128,7 @@ impl Lines {
     }
 
     fn fail(&self, wanted: impl std::fmt::Display) -> ! {
-        panic!(
-            "{}: expected {wanted}; latest lines: {:#?}",
-            self.source, self.seen
-        )
+        panic!("{}: expected {wanted}; latest lines: {:#?}", self.source, self.seen)
     }
 }
 

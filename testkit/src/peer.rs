@@ -52,10 +52,8 @@ impl Peer {
         let stream = connect(addr);
         stream.set_read_timeout(Some(LOOK)).expect("open");
         let vanishing = Arc::new(AtomicBool::new(false));
-        let ear = Ear {
-            stream: stream.try_clone().expect("a descriptor"),
-            vanishing: vanishing.clone(),
-        };
+        let ear =
+            Ear { stream: stream.try_clone().expect("a descriptor"), vanishing: vanishing.clone() };
         Self {
             name: String::new(),
             lines: Lines::new("a raw peer", ear),
@@ -137,9 +135,7 @@ pub(crate) fn connect_with(addr: SocketAddr, receive_buffer: Option<usize>) -> T
     if let Some(size) = receive_buffer {
         socket.set_recv_buffer_size(size).expect("a size");
     }
-    socket
-        .connect_timeout(&addr.into(), PATIENCE)
-        .expect("a server");
+    socket.connect_timeout(&addr.into(), PATIENCE).expect("a server");
     socket.into()
 }
 

@@ -63,9 +63,7 @@ impl Process {
 
     fn spawn(command: &mut Command, stdin: End, stdout: End) -> Self {
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let complaints = Arc::new(Mutex::new(String::new()));
         let (stderr, copy) = std::io::pipe().expect("a pipe");
         let source = child.stderr.take().expect("piped");
@@ -97,9 +95,7 @@ impl Process {
     /// Types bytes as they are.
     pub fn type_bytes(&mut self, bytes: impl AsRef<[u8]>) {
         let stdin = self.stdin.as_mut().expect("an open stdin");
-        stdin
-            .write_all(bytes.as_ref())
-            .expect("a console that is read");
+        stdin.write_all(bytes.as_ref()).expect("a console that is read");
     }
 
     /// Types a line.
@@ -222,13 +218,8 @@ impl Server {
     /// Waits until it listens.
     pub fn wait(mut process: Process) -> Self {
         let status = process.stderr.next().expect("a status");
-        let addr = status
-            .strip_prefix("listening on ")
-            .and_then(|addr| addr.parse().ok());
-        Self {
-            process,
-            addr: addr.unwrap_or_else(|| panic!("no address: {status}")),
-        }
+        let addr = status.strip_prefix("listening on ").and_then(|addr| addr.parse().ok());
+        Self { process, addr: addr.unwrap_or_else(|| panic!("no address: {status}")) }
     }
 
     /// Who hears what a client says: a participant, or at step 2 the operator.

@@ -47,9 +47,7 @@ impl Raw {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
         // The window is negotiated in the handshake.
         socket.set_recv_buffer_size(SMALL).expect("open");
-        socket
-            .connect_timeout(&addr.into(), PATIENCE)
-            .expect("a server");
+        socket.connect_timeout(&addr.into(), PATIENCE).expect("a server");
         socket.set_tcp_nodelay(true).expect("open");
         Self::greeted(socket.into())
     }
@@ -64,9 +62,7 @@ impl Raw {
         };
         let first = raw.next().expect("a greeting");
         let name = first.strip_prefix("* you are ");
-        raw.name = name
-            .unwrap_or_else(|| panic!("no greeting: {first}"))
-            .into();
+        raw.name = name.unwrap_or_else(|| panic!("no greeting: {first}")).into();
         raw.round_trip();
         raw
     }

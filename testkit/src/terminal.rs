@@ -55,24 +55,13 @@ impl Terminal {
             .spawn_borrowed(&pts)
             .expect("a program");
         let pty = Arc::new(pty);
-        let shown = Shown {
-            raw: Vec::new(),
-            screen: Parser::new(ROWS, 80, 100_000),
-        };
+        let shown = Shown { raw: Vec::new(), screen: Parser::new(ROWS, 80, 100_000) };
         let shown = Arc::new((Mutex::new(shown), Condvar::new()));
         let keeper = thread::spawn({
             let (pty, shown) = (pty.clone(), shown.clone());
             move || keep(&pty, &shown)
         });
-        Self {
-            pty,
-            pts: Some(pts),
-            before,
-            settings: None,
-            keeper: Some(keeper),
-            child,
-            shown,
-        }
+        Self { pty, pts: Some(pts), before, settings: None, keeper: Some(keeper), child, shown }
     }
 
     /// Presses keys, or pastes.
@@ -133,9 +122,7 @@ impl Terminal {
     pub fn value(&self, prefix: &str) -> String {
         self.wait(prefix, |shown| {
             let raw = String::from_utf8_lossy(&shown.raw);
-            let mut whole = raw
-                .split_inclusive('\n')
-                .filter_map(|line| line.strip_suffix("\r\n"));
+            let mut whole = raw.split_inclusive('\n').filter_map(|line| line.strip_suffix("\r\n"));
             whole.find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
         })
     }
@@ -188,9 +175,7 @@ impl Terminal {
 
 impl fmt::Debug for Terminal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Terminal")
-            .field("child", &self.child)
-            .finish_non_exhaustive()
+        f.debug_struct("Terminal").field("child", &self.child).finish_non_exhaustive()
     }
 }
 
@@ -228,10 +213,7 @@ fn lines(parser: &mut Parser) -> Vec<String> {
     let mut back = above;
     loop {
         screen.set_scrollback(back);
-        let page = screen
-            .rows(0, width)
-            .enumerate()
-            .skip(next - (above - back));
+        let page = screen.rows(0, width).enumerate().skip(next - (above - back));
         for (n, row) in page {
             match lines.last_mut() {
                 Some(line) if wrapped => line.push_str(&row),

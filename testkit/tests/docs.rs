@@ -15,14 +15,8 @@ fn root() -> PathBuf {
 fn pages() -> Vec<PathBuf> {
     let listed = [root(), root().join("docs")]
         .into_iter()
-        .flat_map(|folder| {
-            fs::read_dir(&folder)
-                .unwrap()
-                .map(|entry| entry.unwrap().path())
-        });
-    listed
-        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
-        .collect()
+        .flat_map(|folder| fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()));
+    listed.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect()
 }
 
 /// Where `](…)` leads to, code blocks left out.
@@ -36,9 +30,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
     let slug = |heading: &str| -> String {
         let heading = heading.trim_start_matches('#').trim().to_lowercase();
-        let kept = heading
-            .chars()
-            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         kept.map(|c| if c == ' ' { '-' } else { c }).collect()
     };
     headings.map(slug).collect()
@@ -50,11 +42,7 @@ fn links_lead_somewhere() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         for link in links(&text) {
-            assert!(
-                !link.starts_with("http"),
-                "{}: {link} is out of our hands",
-                page.display()
-            );
+            assert!(!link.starts_with("http"), "{}: {link} is out of our hands", page.display());
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = match path {
                 "" => page.clone(),
@@ -82,10 +70,7 @@ fn promised() -> BTreeMap<String, BTreeSet<char>> {
             continue;
         };
         let step = name.strip_prefix("step").unwrap().chars().next().unwrap();
-        for line in list
-            .lines()
-            .filter_map(|line| line.strip_prefix("        "))
-        {
+        for line in list.lines().filter_map(|line| line.strip_prefix("        ")) {
             let behaviour = line.trim_end_matches(',').to_owned();
             promised.entry(behaviour).or_default().insert(step);
         }
@@ -97,10 +82,7 @@ fn promised() -> BTreeMap<String, BTreeSet<char>> {
 fn the_table_of_faults_is_what_the_steps_promise() {
     let mut told = BTreeMap::<String, BTreeSet<char>>::new();
     let table = fs::read_to_string(root().join("docs/faults.md")).unwrap();
-    for row in table
-        .lines()
-        .filter(|line| line.starts_with("| ") && line.contains("` "))
-    {
+    for row in table.lines().filter(|line| line.starts_with("| ") && line.contains("` ")) {
         let cell = row.trim_end_matches('|').rsplit('|').next().unwrap();
         for behaviour in cell.split("<br>").filter(|entry| entry.contains('`')) {
             let (_, entry) = behaviour.split_once('`').unwrap();
@@ -114,18 +96,9 @@ fn the_table_of_faults_is_what_the_steps_promise() {
 
 #[test]
 fn the_twins_stay_alike() {
-    let pairs = twins::compare(
-        &root().join("step3-multiclient"),
-        &root().join("step4-tokio"),
-    );
+    let pairs = twins::compare(&root().join("step3-multiclient"), &root().join("step4-tokio"));
     let pairs = pairs.unwrap();
-    let percent = |file| {
-        pairs
-            .iter()
-            .find(|pair| pair.file == file)
-            .unwrap()
-            .percent()
-    };
+    let percent = |file| pairs.iter().find(|pair| pair.file == file).unwrap().percent();
     let (hub, all) = (percent("hub.rs"), percent("all"));
     assert!(hub >= 90 && all >= 75, "hub {hub} %, all {all} %");
     let readme = fs::read_to_string(root().join("README.md")).unwrap();

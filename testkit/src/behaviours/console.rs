@@ -22,9 +22,7 @@ pub fn piped_lines_all_arrive(chat: &Chat) {
         Some(ears) => ears.say("thank you"),
         None => server.process.type_line("thank you"),
     }
-    client
-        .stdout
-        .until("a reply", |line| line.ends_with(": thank you"));
+    client.stdout.until("a reply", |line| line.ends_with(": thank you"));
     client.close_stdin();
     assert_eq!(client.exit(), 0);
     let last = client.stdout.rest().pop();
@@ -105,40 +103,18 @@ pub fn exit_prints_what_still_comes(chat: &Chat) {
 pub fn no_port_and_no_server_are_told(chat: &Chat) {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let mut server = Process::start(
-        &mut chat.command(&["server", &addr]),
-        End::Piped,
-        End::Piped,
-    );
+    let mut server = Process::start(&mut chat.command(&["server", &addr]), End::Piped, End::Piped);
     assert_eq!(server.exit(), 1);
-    assert_eq!(
-        server.complaints().lines().count(),
-        1,
-        "{}",
-        server.complaints()
-    );
+    assert_eq!(server.complaints().lines().count(), 1, "{}", server.complaints());
     drop(taken);
-    let mut client = Process::start(
-        &mut chat.command(&["client", &addr]),
-        End::Piped,
-        End::Piped,
-    );
+    let mut client = Process::start(&mut chat.command(&["client", &addr]), End::Piped, End::Piped);
     assert_eq!(client.exit(), 1);
-    assert_eq!(
-        client.complaints().lines().count(),
-        1,
-        "{}",
-        client.complaints()
-    );
+    assert_eq!(client.complaints().lines().count(), 1, "{}", client.complaints());
 }
 
 /// Bad arguments are told with exit code 2; help is none.
 pub fn usage_is_told(chat: &Chat) {
-    for (args, code) in [
-        (&["--no-such"][..], 2),
-        (&["server", "a", "b"], 2),
-        (&["-h"], 0),
-    ] {
+    for (args, code) in [(&["--no-such"][..], 2), (&["server", "a", "b"], 2), (&["-h"], 0)] {
         let mut process = Process::start(&mut chat.command(args), End::Null, End::Piped);
         assert_eq!(process.exit(), code);
         if code == 0 {
@@ -173,9 +149,7 @@ pub fn a_server_needs_no_console(chat: &Chat) {
         let mut ann = server.peer();
         server.process.close_stdin();
         let bob = server.peer();
-        ann.lines.until("a newcomer", |line| {
-            line == format!("* {} joined", bob.name)
-        });
+        ann.lines.until("a newcomer", |line| line == format!("* {} joined", bob.name));
         let pid = server.process.id();
         if system::ticks(pid).is_some() {
             // In ticks of 10 ms, in half a second in which nothing happens.
@@ -199,11 +173,7 @@ pub fn the_servers_end_ends_a_client(chat: &Chat) {
             client.type_line("hello");
             server.process.stdout.expect("peer: hello");
         }
-        _ => drop(
-            client
-                .stdout
-                .until("a greeting", |line| line.starts_with("* you are ")),
-        ),
+        _ => drop(client.stdout.until("a greeting", |line| line.starts_with("* you are "))),
     }
     server.process.type_line("/exit");
     assert_eq!(client.exit_within(Duration::from_secs(1)), 0);
@@ -285,10 +255,7 @@ pub fn a_full_screen_costs_no_client(chat: &Chat) {
 pub fn the_operator_takes_part(chat: &Chat) {
     let mut pair = chat.pair();
     let joined = format!("* {} joined", pair.speaker.name);
-    pair.server
-        .process
-        .stdout
-        .until(&joined, |line| line.contains(&pair.speaker.name));
+    pair.server.process.stdout.until(&joined, |line| line.contains(&pair.speaker.name));
     for n in 0..1000 {
         pair.speaker.say(&format!("{n}"));
     }
@@ -297,8 +264,7 @@ pub fn the_operator_takes_part(chat: &Chat) {
         pair.server.process.stdout.expect(&line);
     }
     pair.server.process.type_line("hello");
-    pair.ears()
-        .until("the operator", |line| line == "server: hello");
+    pair.ears().until("the operator", |line| line == "server: hello");
     pair.speaker.lines.expect("server: hello");
     pair.server.process.type_line("/nonsense");
     let answer = pair.server.process.stdout.next().unwrap();

@@ -119,9 +119,7 @@ pub fn signals_end_a_server(chat: &Chat) {
             let text = "flood\n".repeat(1000);
             while flood.write_all(text.as_bytes()).is_ok() {}
         });
-        quiet
-            .lines
-            .until("the flood", |line| line.ends_with(": flood"));
+        quiet.lines.until("the flood", |line| line.ends_with(": flood"));
         server.process.signal(signal);
         assert_eq!(server.process.exit_within(Duration::from_secs(2)), 0);
         assert_eq!(quiet.lines.rest().last().unwrap(), "* goodbye");
@@ -180,10 +178,7 @@ pub fn a_port_can_be_used_again(chat: &Chat) {
         // Connections that the server closes first keep the port in TIME_WAIT.
         let mut peer = Peer::ungreeted(server.addr);
         peer.say("hello");
-        server
-            .process
-            .stdout
-            .until("a line", |line| line.ends_with(": hello"));
+        server.process.stdout.until("a line", |line| line.ends_with(": hello"));
         server.process.type_line("/exit");
         peer.lines.rest();
         drop(peer);
@@ -210,18 +205,10 @@ pub fn a_lost_connection_is_an_error(chat: &Chat) {
                 peer::reset(&stream);
             }
         },
-        |mut stream| {
-            stream
-                .write_all(b"* you are client-1\nclient-2: hi\n")
-                .unwrap()
-        },
+        |mut stream| stream.write_all(b"* you are client-1\nclient-2: hi\n").unwrap(),
     ];
     // At step 2, the other side's end is orderly.
-    let endings = if chat.step() == 2 {
-        &endings[..1]
-    } else {
-        &endings[..]
-    };
+    let endings = if chat.step() == 2 { &endings[..1] } else { &endings[..] };
     // Several times, since the reset is seen by a read or by a write.
     for end in endings.iter().cycle().take(12) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -27,11 +27,7 @@ pub fn requests_in_a_large_room_delay_nobody(chat: &Chat) {
     while idle.len() < 4960 {
         idle.extend((0..124).map(|_| peer::connect(server.addr)));
         // The server greets in the order of arrival.
-        let mut last = idle
-            .last()
-            .expect("some")
-            .try_clone()
-            .expect("a descriptor");
+        let mut last = idle.last().expect("some").try_clone().expect("a descriptor");
         let greeting = peer::read_line(&mut last);
         assert!(greeting.starts_with("* you are "), "{greeting}");
     }

@@ -167,10 +167,7 @@ pub fn a_lagging_client_that_changes_rooms_blocks_nobody(chat: &Chat) {
     drop(server);
     lagging.join().expect("no panic");
     for (gap, said) in flooded {
-        let (gap, said) = (
-            gap.join().expect("no panic"),
-            said.join().expect("no panic"),
-        );
+        let (gap, said) = (gap.join().expect("no panic"), said.join().expect("no panic"));
         assert!(said > 1000, "only {said} lines in 6 s");
         assert!(gap < Duration::from_secs(1), "a room stood for {gap:?}");
     }

@@ -20,9 +20,7 @@ pub fn an_endless_line_is_cut(chat: &Chat) {
     let before = system::memory(pair.server.process.id());
     let mut endless = pair.speaker.writer();
     let chunk = vec![b'x'; 1 << 20];
-    let taken = (0..100)
-        .take_while(|_| endless.write_all(&chunk).is_ok())
-        .count();
+    let taken = (0..100).take_while(|_| endless.write_all(&chunk).is_ok()).count();
     assert!(taken < 100, "100 MiB were taken");
     if let Some(before) = before
         && let Some(peak) = system::peak_memory(pair.server.process.id())
@@ -38,11 +36,7 @@ pub fn an_endless_line_is_cut(chat: &Chat) {
     other.say("next");
     let line = format!("{}: next", other.name);
     pair.ears().hear(&line);
-    assert!(
-        cut.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        cut.elapsed()
-    );
+    assert!(cut.elapsed() < Duration::from_secs(1), "{:?}", cut.elapsed());
 }
 
 /// Clients that come and go leave nothing behind. (17)
@@ -104,11 +98,7 @@ pub fn running_out_of_descriptors_is_survived(chat: &Chat) {
     drop(crowd);
     let gone = Instant::now();
     let mut peer = server.peer();
-    assert!(
-        gone.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        gone.elapsed()
-    );
+    assert!(gone.elapsed() < Duration::from_secs(2), "{:?}", gone.elapsed());
     peer.sync();
     let complaints = server.process.complaints();
     assert!(complaints.lines().count() < 12, "{complaints}");

@@ -55,13 +55,7 @@ pub fn controls_are_never_raw(chat: &Chat) {
     let wild = "\0\u{7}\u{1b}[2J\u{1b}]52;c;aGk=\u{7}\u{9b}1m\u{7f}\u{202e}\u{2028}\u{2066}\r\t.";
     let shown: String = wild
         .chars()
-        .map(|c| {
-            if c == '.' || c == '\t' || c.is_ascii_graphic() {
-                c
-            } else {
-                '\u{fffd}'
-            }
-        })
+        .map(|c| if c == '.' || c == '\t' || c.is_ascii_graphic() { c } else { '\u{fffd}' })
         .collect();
     let mut pair = chat.pair();
     pair.speaker.say(wild);
@@ -73,24 +67,19 @@ pub fn controls_are_never_raw(chat: &Chat) {
         pair.speaker.say(&format!("/{wild}"));
         pair.is_refused();
         let mut client = chat.client(pair.server.addr);
-        client
-            .stdout
-            .until("a greeting", |line| line.starts_with("* you are "));
+        client.stdout.until("a greeting", |line| line.starts_with("* you are "));
         pair.speaker.say(wild);
         client.stdout.until(&said, |line| line == said);
         pair.server.process.type_line(wild);
         let by_operator = format!("server: {shown}");
-        client
-            .stdout
-            .until(&by_operator, |line| line == by_operator);
+        client.stdout.until(&by_operator, |line| line == by_operator);
     }
 }
 
 /// CR LF is LF, and a line of blanks is nothing. (6)
 pub fn line_ends_and_blanks(chat: &Chat) {
     let mut pair = chat.pair();
-    pair.speaker
-        .send("one\r\n\r\n\n \t \n\t\r\ntwo\n three \r\n");
+    pair.speaker.send("one\r\n\r\n\n \t \n\t\r\ntwo\n three \r\n");
     for text in ["one", "two", " three "] {
         pair.hears(text);
     }
@@ -129,9 +118,7 @@ pub fn the_longest_line_through_our_client(chat: &Chat) {
         _ => {
             let ears = server.peer();
             let mut client = chat.client(server.addr);
-            client
-                .stdout
-                .until("a greeting", |line| line.starts_with("* you are "));
+            client.stdout.until("a greeting", |line| line.starts_with("* you are "));
             (Some(ears), client)
         }
     };

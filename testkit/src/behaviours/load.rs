@@ -16,10 +16,7 @@ const BUFFER: usize = 1 << 20;
 fn greeted(addr: SocketAddr) -> (TcpStream, String) {
     let mut stream = peer::connect(addr);
     let first = peer::read_line(&mut stream);
-    let name = first
-        .strip_prefix("* you are ")
-        .expect("a greeting")
-        .to_owned();
+    let name = first.strip_prefix("* you are ").expect("a greeting").to_owned();
     (stream, name)
 }
 
@@ -30,9 +27,7 @@ fn flood(mut stream: &TcpStream, count: usize, length: usize) {
     for n in 0..count {
         batch += &format!("{n:09} {padding}\n");
         if batch.len() > 64 * 1024 || n + 1 == count {
-            stream
-                .write_all(batch.as_bytes())
-                .expect("a flood is taken");
+            stream.write_all(batch.as_bytes()).expect("a flood is taken");
             batch.clear();
         }
     }
@@ -42,19 +37,14 @@ fn flood(mut stream: &TcpStream, count: usize, length: usize) {
 /// Reads until each of `senders` has said `end`, and fails if a line of theirs is missing or out of
 /// order.
 fn read_all(stream: TcpStream, senders: &[String], count: usize) {
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .expect("open");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("open");
     let mut next = vec![0; senders.len()];
     let mut lines = BufReader::with_capacity(BUFFER, stream);
     let mut line = Vec::new();
     let mut ended = 0;
     while ended < senders.len() {
         line.clear();
-        assert!(
-            lines.read_until(b'\n', &mut line).expect("lines") > 0,
-            "cut off"
-        );
+        assert!(lines.read_until(b'\n', &mut line).expect("lines") > 0, "cut off");
         let text = std::str::from_utf8(&line).expect("UTF-8").trim_end();
         assert!(!text.starts_with('!'), "{text}");
         let Some((name, said)) = text.split_once(": ") else {
@@ -97,11 +87,7 @@ fn bad_readers(chat: &Chat, senders: usize, mebibytes: usize) {
             threads.spawn(|| read_all(stream, &names, count));
         }
         for (stream, name) in &talkers {
-            let others: Vec<_> = names
-                .iter()
-                .filter(|other| *other != name)
-                .cloned()
-                .collect();
+            let others: Vec<_> = names.iter().filter(|other| *other != name).cloned().collect();
             let reading = stream.try_clone().expect("a descriptor");
             threads.spawn(move || read_all(reading, &others, count));
             threads.spawn(move || flood(stream, count, LENGTH));
@@ -112,14 +98,11 @@ fn bad_readers(chat: &Chat, senders: usize, mebibytes: usize) {
     }
     let told = |mut stream: TcpStream| {
         let mut all = Vec::new();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .expect("open");
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("open");
         // A reset is one way to be cut; whoever is not cut sees no end.
-        let cut = stream.read_to_end(&mut all).map_or_else(
-            |error| error.kind() != std::io::ErrorKind::WouldBlock,
-            |_| true,
-        );
+        let cut = stream
+            .read_to_end(&mut all)
+            .map_or_else(|error| error.kind() != std::io::ErrorKind::WouldBlock, |_| true);
         let all = String::from_utf8_lossy(&all).into_owned();
         cut || all.contains("! missed ")
     };
@@ -160,9 +143,7 @@ pub fn the_stuck_are_cut(chat: &Chat) {
     let last = all.lines().last().expect("lines");
     assert_eq!(last, "! too slow");
     let whole = pair.heard_as(&"x".repeat(4000));
-    let cut = all
-        .lines()
-        .filter(|line| !line.starts_with(['*', '!']) && *line != whole);
+    let cut = all.lines().filter(|line| !line.starts_with(['*', '!']) && *line != whole);
     assert_eq!(cut.count(), 0, "lines are cut");
     drop(pair);
     flooding.join().expect("no panic");
@@ -177,19 +158,14 @@ pub fn a_flood_does_not_silence_the_others(chat: &Chat) {
         let lines = "flood\n".repeat(1000);
         while writer.write_all(lines.as_bytes()).is_ok() {}
     });
-    pair.ears()
-        .until("the flood", |line| line.ends_with(": flood"));
+    pair.ears().until("the flood", |line| line.ends_with(": flood"));
     for n in 0..5 {
         let text = format!("over here {n}");
         let line = pair.heard_as(&text);
         let said = Instant::now();
         pair.speaker.say(&text);
         pair.ears().until(&line, |heard| heard == line);
-        assert!(
-            said.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            said.elapsed()
-        );
+        assert!(said.elapsed() < Duration::from_secs(1), "{:?}", said.elapsed());
     }
     drop((pair, flooder));
     flooding.join().expect("no panic");
@@ -207,9 +183,7 @@ pub fn two_who_only_send_do_not_block_each_other(chat: &Chat) {
         .map(|mut stream| {
             let chunk = line.repeat(100);
             thread::spawn(move || {
-                stream
-                    .set_write_timeout(Some(Duration::from_secs(10)))
-                    .expect("open");
+                stream.set_write_timeout(Some(Duration::from_secs(10))).expect("open");
                 for _ in 0..200 {
                     if let Err(error) = stream.write_all(chunk.as_bytes()) {
                         assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "stuck");
@@ -217,9 +191,7 @@ pub fn two_who_only_send_do_not_block_each_other(chat: &Chat) {
                     }
                 }
                 // What it is sent, up to the end of what is queued, or to its own end.
-                stream
-                    .set_read_timeout(Some(Duration::from_secs(1)))
-                    .expect("open");
+                stream.set_read_timeout(Some(Duration::from_secs(1))).expect("open");
                 let _ = stream.read_to_end(&mut Vec::new());
             })
         })
@@ -228,11 +200,7 @@ pub fn two_who_only_send_do_not_block_each_other(chat: &Chat) {
     let heard = pair.heard_as("still there?");
     pair.speaker.say("still there?");
     pair.ears().until(&heard, |line| line == heard);
-    assert!(
-        said.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        said.elapsed()
-    );
+    assert!(said.elapsed() < Duration::from_secs(2), "{:?}", said.elapsed());
     for pusher in pushing {
         pusher.join().expect("no panic");
     }

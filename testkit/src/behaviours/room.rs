@@ -70,15 +70,7 @@ pub fn bad_names_are_refused(chat: &Chat) {
         let refusal = bob.lines.next().expect("an answer");
         assert!(refusal.starts_with("! "), "{name:?}: {refusal}");
     }
-    for question in [
-        "/nick",
-        "/join",
-        "/msg",
-        "/msg bob",
-        "/me",
-        "/join a:b",
-        "/join lobby",
-    ] {
+    for question in ["/nick", "/join", "/msg", "/msg bob", "/me", "/join a:b", "/join lobby"] {
         bob.say(question);
         let refusal = bob.lines.next().expect("an answer");
         assert!(refusal.starts_with("! "), "{question:?}: {refusal}");
@@ -129,8 +121,7 @@ pub fn a_name_has_one_owner(chat: &Chat) {
     assert_eq!(owners, 1);
     let mut ann = server.peer();
     drop(crowd);
-    ann.lines
-        .until("bob's leaving", |line| told(line, "left") > 0);
+    ann.lines.until("bob's leaving", |line| told(line, "left") > 0);
     loop {
         ann.say("/nick bob");
         let free = |line: &str| line == "* you are bob" || line == "! bob is taken";
@@ -159,10 +150,7 @@ pub fn a_leave_is_told_before_the_same_name_joins(chat: &Chat) {
         outside.say(&format!("/nick {name}\n/join lobby"));
         outside.sync();
         outside.name = (*name).into();
-        let (left, joined) = (
-            format!("* {} left", inside.name),
-            format!("* {name} joined"),
-        );
+        let (left, joined) = (format!("* {} left", inside.name), format!("* {name} joined"));
         let (before, _) = watcher.lines.until(&joined, |line| line == joined);
         assert!(before.contains(&left), "{before:?} and then {joined}");
         std::mem::swap(&mut inside, &mut outside);
@@ -185,10 +173,7 @@ pub fn messages_reach_one_or_nobody(chat: &Chat) {
     bob.lines.expect("ann (private): for you: alone");
     ann.say("/msg server psst");
     ann.lines.expect("* to server: psst");
-    server
-        .process
-        .stdout
-        .until("a message", |line| line == "ann (private): psst");
+    server.process.stdout.until("a message", |line| line == "ann (private): psst");
     server.process.type_line("/msg ann yes");
     ann.lines.expect("server (private): yes");
     bob.say("/join elsewhere");
@@ -205,10 +190,7 @@ pub fn messages_reach_one_or_nobody(chat: &Chat) {
         assert!(refusal.starts_with("! "), "{refusal}");
     }
     let seen = eve.sync();
-    assert!(
-        seen.iter().all(|line| !line.contains("private")),
-        "{seen:?}"
-    );
+    assert!(seen.iter().all(|line| !line.contains("private")), "{seen:?}");
 }
 
 /// Rooms are entered and left, listed, and gone when nobody is in them; what is said stays there.
@@ -277,12 +259,9 @@ pub fn rooms_are_bounded(chat: &Chat) {
     }
     let mut ann = server.peer();
     ann.say("/join one-too-many");
-    ann.lines
-        .until("a refusal", |line| line == "! too many rooms");
+    ann.lines.until("a refusal", |line| line == "! too many rooms");
     ann.say("/rooms");
-    let list = ann
-        .lines
-        .until("a list", |line| line.starts_with("* rooms: "));
+    let list = ann.lines.until("a list", |line| line.starts_with("* rooms: "));
     assert!(list.1.len() <= 4096, "{} bytes", list.1.len());
     assert!(list.1.ends_with(" more"), "{}", list.1);
     drop(crowd.pop());
@@ -308,15 +287,11 @@ pub fn history_joins_what_follows(chat: &Chat) {
             }
         }
     });
-    server
-        .process
-        .stdout
-        .until("the talk", |line| line.ends_with(": 100"));
+    server.process.stdout.until("the talk", |line| line.ends_with(": 100"));
     let said = format!("{}: ", talker.name);
     for _ in 0..20 {
         let mut late = Peer::ungreeted(server.addr);
-        late.lines
-            .until("the lobby", |line| line == "* you are in lobby");
+        late.lines.until("the lobby", |line| line == "* you are in lobby");
         let mut numbers = Vec::new();
         while numbers.len() < 200 {
             let line = late.lines.next().expect("more");
@@ -327,19 +302,13 @@ pub fn history_joins_what_follows(chat: &Chat) {
             }
         }
         let first = numbers[0];
-        assert!(
-            numbers.iter().copied().eq(first..first + 200),
-            "{numbers:?}"
-        );
+        assert!(numbers.iter().copied().eq(first..first + 200), "{numbers:?}");
     }
-    talker
-        .lines
-        .until("the others", |line| told(line, "left") > 0);
+    talker.lines.until("the others", |line| told(line, "left") > 0);
     talker.writer().shutdown(Shutdown::Both).expect("open");
     talking.join().expect("no panic");
     let mut last = Peer::ungreeted(server.addr);
-    last.lines
-        .until("the lobby", |line| line == "* you are in lobby");
+    last.lines.until("the lobby", |line| line == "* you are in lobby");
     let history = last.sync();
     let said = history.iter().filter(|line| line.starts_with(&said));
     assert_eq!(said.count(), 7, "{history:?}");
@@ -376,14 +345,9 @@ pub fn everyone_reads_one_order(chat: &Chat) {
     let order = read(&mut witness, TALKERS * LINES);
     for talker in &mut talkers {
         let own = format!("{}: ", talker.name);
-        let mine: Vec<usize> = order
-            .iter()
-            .filter_map(|line| line.strip_prefix(&own)?.parse().ok())
-            .collect();
-        assert!(
-            mine.into_iter().eq(0..LINES),
-            "lines of {own} are out of order"
-        );
+        let mine: Vec<usize> =
+            order.iter().filter_map(|line| line.strip_prefix(&own)?.parse().ok()).collect();
+        assert!(mine.into_iter().eq(0..LINES), "lines of {own} are out of order");
         let others = order.iter().filter(|line| !line.starts_with(&own));
         let heard = read(talker, (TALKERS - 1) * LINES);
         assert!(heard.iter().eq(others), "{own} reads another order");
@@ -436,8 +400,7 @@ pub fn joins_equal_leaves(chat: &Chat) {
     }
     assert_eq!((joined, left), (8 * TIMES, 8 * TIMES));
     ann.say("/who");
-    ann.lines
-        .expect(&format!("* 2 in lobby: server, {}", ann.name));
+    ann.lines.expect(&format!("* 2 in lobby: server, {}", ann.name));
 }
 
 /// A thousand join at once: each is told in few notices, which name or count all of them. (35)

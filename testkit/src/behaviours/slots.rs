@@ -91,20 +91,14 @@ pub fn sessions_that_linger_count_as_connections(chat: &Chat) {
     // A reader and a writer, or a socket and its copy.
     let bound = |before: Option<usize>| before.map(|before| before + 2 * CLIENTS + 8);
     assert!(most.0 <= bound(before.0), "threads: {before:?}, {most:?}");
-    assert!(
-        most.1 <= bound(before.1),
-        "descriptors: {before:?}, {most:?}"
-    );
+    assert!(most.1 <= bound(before.1), "descriptors: {before:?}, {most:?}");
     let mut refused = 0;
     for stream in open {
         stream.set_read_timeout(Some(PATIENCE)).expect("open");
         let answer = BufReader::new(stream).lines().next();
         let answer = answer.expect("no answer").expect("an answer");
         refused += usize::from(answer == FULL);
-        assert!(
-            answer == FULL || answer.starts_with("* you are "),
-            "{answer}"
-        );
+        assert!(answer == FULL || answer.starts_with("* you are "), "{answer}");
     }
     assert!(refused > 0, "the limit was never reached");
     let_in(&server).sync();

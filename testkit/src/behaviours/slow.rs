@@ -118,11 +118,7 @@ pub fn who_never_reads_is_cut(chat: &Chat) {
     ann.lines.until(&left, |line| line == left);
     talking.join().expect("no panic");
     bob.sync();
-    let log = server
-        .process
-        .stderr
-        .find(|line| line.contains("disconnected"))
-        .expect("a reason");
+    let log = server.process.stderr.find(|line| line.contains("disconnected")).expect("a reason");
     assert!(log.contains("127.0.0.1"), "{log}");
 }
 

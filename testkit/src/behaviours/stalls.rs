@@ -107,11 +107,7 @@ impl Reader {
         let deadline = Instant::now() + 3 * PATIENCE;
         while !self.at_eof && self.account.next < total.load(Ordering::Relaxed) {
             let now = Instant::now();
-            assert!(
-                now < deadline,
-                "lines never came after {}",
-                self.account.next
-            );
+            assert!(now < deadline, "lines never came after {}", self.account.next);
             self.read_fast(now + TICK);
         }
     }
@@ -132,10 +128,8 @@ type Client<'a> = (Option<usize>, &'a (dyn Fn(&mut Reader, Instant) + Sync));
 fn flood(chat: &Chat, time: Duration, clients: &[Client<'_>]) -> (Vec<Reader>, usize) {
     let server = chat.server();
     let sender = server.peer();
-    let mut readers: Vec<_> = clients
-        .iter()
-        .map(|(buffer, _)| Reader::new(server.addr, &sender.name, *buffer))
-        .collect();
+    let mut readers: Vec<_> =
+        clients.iter().map(|(buffer, _)| Reader::new(server.addr, &sender.name, *buffer)).collect();
     let total = AtomicUsize::new(usize::MAX);
     let end = Instant::now() + time;
     thread::scope(|threads| {
@@ -172,9 +166,7 @@ pub fn a_steady_reader_is_evicted_at_the_end_of_a_line(chat: &Chat) {
         chat,
         Duration::from_secs(6),
         &[
-            (Some(SMALL), &|reader, end| {
-                reader.read_steadily(35_000, end)
-            }),
+            (Some(SMALL), &|reader, end| reader.read_steadily(35_000, end)),
             (Some(SMALL), &|reader, end| {
                 reader.read_steadily(100_000, end);
             }),
@@ -203,9 +195,7 @@ pub fn a_steady_reader_is_told_what_it_missed(chat: &Chat) {
         // The server disconnects a client that takes nothing for 5 s.
         Duration::from_secs(8),
         &[
-            (Some(SMALL), &|reader, end| {
-                reader.read_steadily(35_000, end)
-            }),
+            (Some(SMALL), &|reader, end| reader.read_steadily(35_000, end)),
             (Some(SMALL), &|reader, end| {
                 reader.read_steadily(100_000, end);
             }),
