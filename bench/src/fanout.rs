@@ -1,199 +1,171 @@
-//! One room, a few who talk as fast as they may, and many who listen.
+//! One room, in which a few clients send as fast as they may and many receive.
 
-use std::{
-    io::{ErrorKind, Write},
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::TcpStream, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
-use testkit::system;
 
 use crate::{
-    crowd::Crowd,
-    report::Table,
-    server::{SERVERS, Target},
+    load::{Load, Outcome, Shape},
+    report::{Plot, Table},
+    server::{Target, Targets},
 };
 
-/// What to load, and how.
+/// The load.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How many listen
+    /// Clients that only receive
     #[arg(long, default_value_t = 200)]
     receivers: usize,
-    /// How many talk
+    /// Clients that send
     #[arg(long, default_value_t = 1)]
     senders: usize,
-    /// Bytes of a line, its end included
+    /// More clients, which never read. The baseline is measured without them: it has no answer
+    #[arg(long, default_value_t = 0)]
+    mute: usize,
+    /// Lines in flight, from all senders together; a huge number makes an open flood, and several
+    /// make a table of throughput against them
+    #[arg(long, value_delimiter = ',', default_value = "4096")]
+    window: Vec<u64>,
+    /// Bytes of a line, with its LF
     #[arg(long, default_value_t = 64)]
     length: usize,
-    /// Lines that may be on their way, from all senders together
-    #[arg(long, default_value_t = 4096)]
-    window: u64,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 3)]
     seconds: u64,
-    /// How often each server is measured, in turn
+    /// Measurements of each server, in turn
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only the servers whose name contains this
-    #[arg(long)]
-    only: Option<String>,
-    /// A server that runs already, instead of the steps
-    #[arg(long)]
-    addr: Option<SocketAddr>,
+    #[command(flatten)]
+    targets: Targets,
 }
 
-/// Measures the servers in turn, round after round. Gives the medians.
+/// Measures the servers in turn, round after round. The table has the medians.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
-    let mut servers: Vec<_> = match options.addr {
-        Some(addr) => vec![Target::Running(addr)],
-        None => SERVERS.iter().map(Target::Own).collect(),
-    };
-    let only = options.only.as_deref().unwrap_or_default();
-    servers.retain(|server| match server {
-        Target::Own((name, ..)) => *name == "yardstick" || name.contains(only),
-        Target::Running(_) => true,
-    });
-    let mut results = vec![Vec::new(); servers.len()];
-    for _ in 0..options.rounds {
-        for (server, results) in servers.iter().zip(&mut results) {
-            let running = server.start()?;
-            let result = measure(options, running.addr, running.pid());
-            results.push(result.with_context(|| server.name().to_owned())?);
-        }
+    match options.window[..] {
+        [window] => one_window(options, window),
+        _ => windows(options),
     }
-    let Options { receivers, senders, window, length, .. } = options;
-    let mut table = Table::new(
-        if options.senders == 1 { "fanout" } else { "fanout-many" },
-        format!("Fan-out from {senders} to {receivers}"),
-        format!(
-            "bench fanout --senders {senders} --receivers {receivers} --window {window} --length {length}"
-        ),
-        &["M deliveries/s", "of yardstick", "ns CPU each", "of yardstick"],
-    );
-    let yardstick = median(&results[0]);
-    for (server, results) in servers.iter().zip(&results) {
-        let result = median(results);
-        let cpu = |cpu: f64| (cpu > 0.0).then_some(cpu);
+}
+
+fn caption(options: &Options) -> String {
+    let Options {
+        senders,
+        receivers,
+        length,
+        ..
+    } = options;
+    let mute = match options.mute {
+        0 => String::new(),
+        mute => format!(" and {mute} that never read"),
+    };
+    let plural = if *senders == 1 { "" } else { "s" };
+    format!(
+        "Fan-out of {length}-byte lines from {senders} sender{plural} to {receivers} receivers{mute}"
+    )
+}
+
+/// The name of a table, which is also that of its files.
+fn name(options: &Options, name: &str) -> String {
+    match options.senders {
+        1 => name.into(),
+        _ => format!("{name}-many"),
+    }
+}
+
+fn one_window(options: &Options, window: u64) -> anyhow::Result<Table> {
+    let targets = options.targets.with_baseline();
+    let caption = format!("{}, {window} lines in flight", caption(options));
+    let columns = [
+        "M deliveries/s",
+        "of baseline",
+        "ns CPU per delivery",
+        "of baseline",
+        "peak MiB",
+        "lines lost",
+        "clients disconnected",
+    ];
+    let mut table = Table::new(&name(options, "fanout"), caption, "").columns(columns);
+    let results = rounds(options, &targets, window)?;
+    let baseline = results[0];
+    for (target, result) in targets.iter().zip(results) {
         table.push(
-            server.name(),
+            target.name(),
             &[
-                Some(result.rate / 1e6),
-                options.addr.is_none().then_some(result.rate / yardstick.rate),
-                cpu(result.cpu * 1e9),
-                cpu(result.cpu / yardstick.cpu),
+                result.rate / 1e6,
+                result.rate / baseline.rate,
+                result.cpu * 1e9,
+                result.cpu / baseline.cpu,
+                result.peak / f64::from(1 << 20),
+                result.lost,
+                result.disconnected,
             ],
         );
     }
     Ok(table)
 }
 
-/// Deliveries a second, and seconds of CPU for each.
-#[derive(Debug, Clone, Copy)]
-struct Result {
-    rate: f64,
-    cpu: f64,
+fn windows(options: &Options) -> anyhow::Result<Table> {
+    let targets = options.targets.with_baseline();
+    let caption = format!("{}, M deliveries/s", caption(options));
+    let mut table = Table::new(&name(options, "window"), caption, "lines in flight")
+        .columns(targets.iter().map(Target::name));
+    table.plot = Plot::Lines("by lines in flight");
+    for window in &options.window {
+        let results = rounds(options, &targets, *window)?;
+        let rates: Vec<_> = results.iter().map(|result| result.rate / 1e6).collect();
+        table.push(window.to_string(), &rates);
+    }
+    Ok(table)
 }
 
-fn median(results: &[Result]) -> Result {
-    let middle = |value: fn(&Result) -> f64| {
+/// Measures each target `rounds` times.
+fn rounds(options: &Options, targets: &[Target], window: u64) -> anyhow::Result<Vec<Outcome>> {
+    let mut results = vec![Vec::new(); targets.len()];
+    for _ in 0..options.rounds.max(1) {
+        for (n, (target, results)) in targets.iter().zip(&mut results).enumerate() {
+            let mute = if n == 0 { 0 } else { options.mute };
+            let result = measure(options, target, mute, window);
+            results.push(result.with_context(|| target.name())?);
+        }
+    }
+    Ok(results.iter().map(|results| median(results)).collect())
+}
+
+fn measure(
+    options: &Options,
+    target: &Target,
+    mute: usize,
+    window: u64,
+) -> anyhow::Result<Outcome> {
+    let server = target.start()?;
+    let shape = Shape {
+        senders: options.senders,
+        receivers: options.receivers,
+        rooms: None,
+        window,
+        length: options.length,
+    };
+    let mutes = (0..mute).map(|_| TcpStream::connect(server.addr));
+    let _mutes = mutes.collect::<Result<Vec<_>, _>>()?;
+    let mut load = Load::connect(server.addr, &shape)?;
+    load.measure(&server, Duration::from_secs(options.seconds))
+}
+
+/// The medians of speed and memory, and the worst of the rest.
+fn median(results: &[Outcome]) -> Outcome {
+    let sorted = |value: fn(&Outcome) -> f64| {
         let mut values: Vec<_> = results.iter().map(value).collect();
         values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
+        values
     };
-    Result { rate: middle(|result| result.rate), cpu: middle(|result| result.cpu) }
-}
-
-struct Load<'a> {
-    options: &'a Options,
-    /// The senders first.
-    crowd: Crowd,
-    /// Bytes that each sender has left to send of what its window allows.
-    unsent: Vec<Vec<u8>>,
-    sent: u64,
-    /// Lines that receivers have read.
-    read: u64,
-}
-
-fn measure(options: &Options, addr: SocketAddr, pid: Option<u32>) -> anyhow::Result<Result> {
-    let mut load = Load {
-        options,
-        crowd: Crowd::connect(addr, options.senders + options.receivers)?,
-        unsent: vec![Vec::new(); options.senders],
-        sent: 0,
-        read: 0,
-    };
-    load.crowd.settle()?;
-    load.talk(Duration::from_millis(500))?;
-    let ticks = || pid.and_then(system::ticks).unwrap_or_default();
-    let (read, cpu, start) = (load.read, ticks(), Instant::now());
-    load.talk(Duration::from_secs(options.seconds))?;
-    let delivered = (load.read - read) as f64;
-    let cpu = (ticks() - cpu) as f64 / 100.0;
-    let result = Result { rate: delivered / start.elapsed().as_secs_f64(), cpu: cpu / delivered };
-    load.drain()?;
-    Ok(result)
-}
-
-impl Load<'_> {
-    fn talk(&mut self, time: Duration) -> anyhow::Result<()> {
-        let end = Instant::now() + time;
-        while Instant::now() < end {
-            self.send()?;
-            self.turn(Duration::from_millis(10))?;
-        }
-        Ok(())
-    }
-
-    /// What was sent arrives, to the last line.
-    fn drain(&mut self) -> anyhow::Result<()> {
-        let end = Instant::now() + Duration::from_secs(10);
-        let wanted = |load: &Self| load.sent * load.options.receivers as u64;
-        while self.read < wanted(self) || self.unsent.iter().any(|unsent| !unsent.is_empty()) {
-            self.send_rest()?;
-            self.turn(Duration::from_millis(10))?;
-            let missing = wanted(self).saturating_sub(self.read);
-            anyhow::ensure!(Instant::now() < end, "{missing} deliveries were lost");
-        }
-        Ok(())
-    }
-
-    /// Lets the senders talk, as far as the window allows.
-    fn send(&mut self) -> anyhow::Result<()> {
-        let senders = self.options.senders as u64;
-        let delivered = self.read / self.options.receivers as u64;
-        let room = self.options.window.saturating_sub(self.sent - delivered);
-        let share = room / senders;
-        if room >= self.options.window / 8 {
-            let mut line = vec![b'x'; self.options.length];
-            line[self.options.length - 1] = b'\n';
-            for unsent in self.unsent.iter_mut().filter(|unsent| unsent.is_empty()) {
-                *unsent = line.repeat(share as usize);
-                self.sent += share;
-            }
-        }
-        self.send_rest()
-    }
-
-    fn send_rest(&mut self) -> anyhow::Result<()> {
-        for (stream, unsent) in self.crowd.streams.iter_mut().zip(&mut self.unsent) {
-            match stream.write(unsent) {
-                Ok(n) => drop(unsent.drain(..n)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error).context("a sender"),
-            }
-        }
-        Ok(())
-    }
-
-    fn turn(&mut self, wait: Duration) -> anyhow::Result<()> {
-        let (read, senders) = (&mut self.read, self.options.senders);
-        self.crowd.turn(wait, |n, bytes| {
-            if n >= senders {
-                *read += memchr::memchr_iter(b'\n', bytes).count() as u64;
-            }
-        })
+    let middle = |value| sorted(value)[results.len() / 2];
+    let most = |value| sorted(value)[results.len() - 1];
+    Outcome {
+        rate: middle(|result| result.rate),
+        cpu: middle(|result| result.cpu),
+        peak: middle(|result| result.peak),
+        lost: most(|result| result.lost),
+        disconnected: most(|result| result.disconnected),
     }
 }

@@ -1,8 +1,9 @@
-//! How long a line takes, at a rate that nobody has trouble with.
+//! How long a line takes, at a rate that no server has trouble with.
 
 use std::{
-    io::Write,
-    net::SocketAddr,
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpStream},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -10,93 +11,207 @@ use anyhow::Context;
 use clap::Args;
 use hdrhistogram::Histogram;
 
-use crate::{crowd::Crowd, report::Table, server::Target};
+use crate::{
+    crowd::{Crowd, greeting},
+    report::Table,
+    server::Targets,
+};
 
-/// What to send, and how often.
+/// What is sent, and to how many.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Lines a second
+    /// Lines per second
     #[arg(long, default_value_t = 100)]
     rate: u32,
-    /// How many listen, one after the other
+    /// Clients that receive, one size after the other
     #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
     clients: Vec<usize>,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 5)]
     seconds: u32,
-    /// A server that runs already, instead of the steps
-    #[arg(long)]
-    addr: Option<SocketAddr>,
+    #[command(flatten)]
+    targets: Targets,
 }
 
-/// Sends a line whenever one is due, however long those before take, and counts from when it was
-/// due: a server that stalls is charged with all that had to wait.
+/// A timer of epoll is rounded up to a millisecond, so this last part of a wait is spun.
+const SPIN: Duration = Duration::from_millis(1);
+
+/// Nanoseconds, up to a minute.
+pub(crate) type Times = Histogram<u64>;
+
+fn times() -> anyhow::Result<Times> {
+    Ok(Histogram::new_with_max(60_000_000_000, 3)?)
+}
+
+fn record(times: &mut Times, time: Duration) {
+    times.saturating_record(time.as_nanos() as u64);
+}
+
+/// The quantile `q`, in microseconds.
+pub(crate) fn micros(times: &Times, q: f64) -> f64 {
+    match times.is_empty() {
+        true => f64::NAN,
+        false => times.value_at_quantile(q) as f64 / 1e3,
+    }
+}
+
+/// Measures a blocking pair, then the sizes, against each server.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
-    let mut table = Table::new(
-        "latency",
-        format!("Microseconds from when a line was due, {} a second", options.rate),
-        format!("bench latency --rate {}", options.rate),
-        &["p50", "p99", "p99.9", "most"],
-    );
+    let caption = format!("µs from when a line was due, {} per second", options.rate);
+    let columns = [
+        "p50",
+        "p99",
+        "p99.9",
+        "max",
+        "sender late, p50",
+        "sender late, p99",
+        "lines lost",
+    ];
+    let mut table = Table::new("latency", caption, "").columns(columns);
+    let interval = Duration::from_secs(1) / options.rate;
+    let lines = options.rate * options.seconds;
+    let targets = options.targets.with_baseline();
+    let mut push = |label, took: &Times, late: &Times, lost| {
+        let mut row = [0.5, 0.99, 0.999, 1.0].map(|q| micros(took, q)).to_vec();
+        row.extend([micros(late, 0.5), micros(late, 0.99), lost]);
+        table.push(label, &row);
+    };
+    for target in &targets {
+        let server = target.start()?;
+        let (took, late) = blocking(server.addr, interval, lines).with_context(|| target.name())?;
+        push(
+            format!("{}, blocking pair", target.name()),
+            &took,
+            &late,
+            0.0,
+        );
+    }
     for &clients in &options.clients {
-        for target in Target::steps(options.addr) {
-            let clients = clients.min(target.most() - 1);
-            let server = target.start()?;
-            let took = measure(options, server.addr, clients).context(target.name())?;
-            let micros = |nanos: u64| Some(nanos as f64 / 1e3);
-            let quantiles = [0.5, 0.99, 0.999, 1.0].map(|q| micros(took.value_at_quantile(q)));
-            table.push(format!("{}, {clients} clients", target.name()), &quantiles);
+        for target in &targets {
+            for clients in target.sizes(&[clients]) {
+                let server = target.start()?;
+                let Run {
+                    took,
+                    late,
+                    missing,
+                    ..
+                } = measure(server.addr, clients, interval, lines)
+                    .with_context(|| target.name())?;
+                let label = format!("{}, {clients} clients", target.name());
+                push(label, &took, &late, missing as f64);
+            }
         }
     }
     Ok(table)
 }
 
-fn measure(options: &Options, addr: SocketAddr, clients: usize) -> anyhow::Result<Histogram<u64>> {
+/// Sends `lines` lines over one blocking socket and waits for each at another. The clock starts
+/// when a line is due, so a line that waits for the one before it is charged with the wait.
+/// Returns what the lines took, and how late they were sent.
+pub(crate) fn blocking(
+    addr: SocketAddr,
+    interval: Duration,
+    lines: u32,
+) -> anyhow::Result<(Times, Times)> {
+    let (mut sender, receiver) = (TcpStream::connect(addr)?, TcpStream::connect(addr)?);
+    greeting(&sender)?;
+    greeting(&receiver)?;
+    sender.set_nodelay(true)?;
+    receiver.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut received = BufReader::new(receiver).split(b'\n');
+    let (mut took, mut late) = (times()?, times()?);
+    let start = Instant::now() + interval;
+    for n in 0..lines {
+        let due = start + interval * n;
+        thread::sleep(due.saturating_duration_since(Instant::now() + SPIN));
+        while Instant::now() < due {
+            std::hint::spin_loop();
+        }
+        record(&mut late, due.elapsed());
+        writeln!(sender, "{n:08}")?;
+        loop {
+            let line = received.next().context("disconnected")??;
+            if number(&line) == Some(n) {
+                break;
+            }
+        }
+        record(&mut took, due.elapsed());
+    }
+    Ok((took, late))
+}
+
+/// An open loop: what is sent when does not depend on what arrives.
+struct Run {
+    start: Instant,
+    interval: Duration,
+    took: Times,
+    late: Times,
+    /// Deliveries that are still expected.
+    missing: u64,
+    /// What each client has received of a line.
+    partial: Vec<Vec<u8>>,
+}
+
+/// Sends each line when it is due, however long those before it take, and counts from when it was
+/// due. So a server that stalls is charged with every line that has to wait: otherwise the sender
+/// would wait along with it and measure only one ("coordinated omission").
+fn measure(
+    addr: SocketAddr,
+    clients: usize,
+    interval: Duration,
+    lines: u32,
+) -> anyhow::Result<Run> {
     let mut crowd = Crowd::connect(addr, clients + 1)?;
     crowd.settle()?;
-    let interval = Duration::from_secs(1) / options.rate;
-    let lines = options.rate * options.seconds;
-    let start = Instant::now() + interval;
-    // Up to a minute, in nanoseconds.
-    let mut took = Histogram::new_with_max(60_000_000_000, 3)?;
-    let mut partial = vec![Vec::new(); clients + 1];
+    let mut run = Run {
+        start: Instant::now() + interval,
+        interval,
+        took: times()?,
+        late: times()?,
+        missing: u64::from(lines) * clients as u64,
+        partial: vec![Vec::new(); clients + 1],
+    };
+    let end = run.start + interval * lines + Duration::from_secs(5);
     let mut sent = 0;
-    let mut missing = u64::from(lines) * clients as u64;
-    let end = start + interval * lines + Duration::from_secs(10);
-    while missing > 0 {
-        let now = Instant::now();
-        anyhow::ensure!(now < end, "{missing} deliveries were lost");
-        let due = start + interval * sent;
-        if sent < lines && now >= due {
+    while run.missing > 0 && Instant::now() < end {
+        let due = run.start + interval * sent;
+        let wait = due.saturating_duration_since(Instant::now());
+        if sent == lines {
+            crowd.turn(interval, |n, bytes| run.receive(n, bytes))?;
+        } else if wait.is_zero() {
+            record(&mut run.late, due.elapsed());
             // A fresh socket buffer has room for all that a second needs.
             writeln!(crowd.streams[0], "{sent:08}").context("the sender")?;
             sent += 1;
-            continue;
+        } else {
+            crowd.turn(wait.saturating_sub(SPIN), |n, bytes| run.receive(n, bytes))?;
         }
-        let wait = if sent < lines { due - now } else { interval };
-        crowd.turn(wait, |n, bytes| {
-            let now = Instant::now();
-            for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-                let line: &mut Vec<u8> = &mut partial[n];
-                line.extend_from_slice(piece);
-                if line.last() != Some(&b'\n') {
-                    continue;
-                }
-                if let Some(number) = number(line) {
-                    let took_it = now.saturating_duration_since(start + interval * number);
-                    took.saturating_record(took_it.as_nanos() as u64);
-                    missing -= 1;
-                }
-                line.clear();
-            }
-        })?;
     }
-    Ok(took)
+    Ok(run)
+}
+
+impl Run {
+    fn receive(&mut self, n: usize, bytes: &[u8]) {
+        let now = Instant::now();
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let line = &mut self.partial[n];
+            line.extend_from_slice(piece);
+            let Some(text) = line.strip_suffix(b"\n") else {
+                continue;
+            };
+            // The baseline echoes to the sender, which is client 0.
+            if let Some(number) = number(text).filter(|_| n > 0) {
+                let due = self.start + self.interval * number;
+                record(&mut self.took, now.saturating_duration_since(due));
+                self.missing -= 1;
+            }
+            line.clear();
+        }
+    }
 }
 
 /// The eight digits at the end of a line, if it is one of ours.
-fn number(line: &[u8]) -> Option<u32> {
-    let text = line.strip_suffix(b"\n")?;
+fn number(text: &[u8]) -> Option<u32> {
     let digits = text.get(text.len().checked_sub(8)?..)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -1,29 +1,46 @@
 //! Measures the steps on the reader's own machine, beside a bare epoll loop.
 
-use std::{env, io::Write, net::SocketAddr, path::Path, process, process::ExitCode};
+use std::{
+    env,
+    io::{self, Write},
+    net::SocketAddr,
+    path::Path,
+    process,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
+mod baseline;
 mod connect;
 mod crowd;
+mod docs;
 mod fanout;
+mod growth;
 mod idle;
+mod isolation;
 mod latency;
+mod load;
+mod misfits;
+mod plot;
 mod primitives;
 mod report;
 mod server;
 mod soak;
-mod yardstick;
 
 use report::Table;
 
 const EXAMPLES: &str = "Examples:
-  bench all                           everything, into docs/measurements; under five minutes
+  bench all                            everything, into docs/measurements; about five minutes
   bench fanout --senders 20 --rounds 5
+  bench fanout --window 64,1024,16384  throughput against lines in flight
+  bench fanout --mute 5 --only 5       step 5, with five clients that never read
+  bench fanout --program target/release/mine
   bench latency --clients 10,1000
-  bench fanout --addr 127.0.0.1:8080   a line-based server that runs already";
+  bench fanout --addr 127.0.0.1:8080   a line-based server that already runs";
 
 /// Measures threads against tasks on this machine: cargo run --release -p bench -- all
 #[derive(Parser)]
@@ -35,26 +52,32 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// All of the below, shortened; writes tables and plots into docs/measurements
+    /// All of the below, shortened; writes figures, plots and tables into docs
     All,
-    /// Lines delivered a second, and what each costs the server
+    /// Deliveries per second, and what each costs the server
     Fanout(fanout::Options),
+    /// How the cost of a delivery grows with receivers and with rooms
+    Growth(growth::Options),
     /// How long a line takes at a fixed rate
     Latency(latency::Options),
-    /// Memory, threads and CPU for connections that do nothing
+    /// What a slow room costs the clients of another room, at step 5
+    Isolation(isolation::Options),
+    /// Memory, threads and CPU of connections that do nothing
     Idle(idle::Options),
-    /// How long it takes to greet many who come at once
+    /// How long it takes to greet many clients that connect at once
     Connect(connect::Options),
-    /// A crowd of mixed manners, and whether anything is lost
+    /// Clients of mixed manners, and whether those that keep reading lose anything
     Soak(soak::Options),
     /// What threads, tasks, channels and system calls cost by themselves
     Primitives,
     /// Run the bare epoll loop that the steps are compared with
-    Yardstick {
+    Baseline {
         /// Where to listen
         #[arg(default_value = "127.0.0.1:0")]
         addr: SocketAddr,
     },
+    /// Write the tables in docs/measurements.md again, from the figures beside it
+    Docs,
 }
 
 fn main() -> ExitCode {
@@ -62,33 +85,39 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A closed stderr leaves nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            // A closed stderr leaves no place to report to.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
-    if let Command::Yardstick { addr } = command {
-        return yardstick::run(addr);
-    }
-    build()?;
     match command {
-        Command::All => all(),
-        command => measure(command)?.print(),
+        Command::Baseline { addr } => return baseline::run(addr),
+        Command::Docs => return docs::update(),
+        _ => build()?,
     }
+    if let Command::All = command {
+        return all();
+    }
+    let mut table = measure(command)?;
+    let args: Vec<_> = env::args().skip(1).collect();
+    table.command = format!("bench {}", args.join(" "));
+    Ok(write!(io::stdout(), "{}", table.markdown())?)
 }
 
 fn measure(command: Command) -> anyhow::Result<Table> {
     match command {
         Command::Fanout(options) => fanout::run(&options),
+        Command::Growth(options) => growth::run(&options),
         Command::Latency(options) => latency::run(&options),
+        Command::Isolation(options) => isolation::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Connect(options) => connect::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Primitives => primitives::run(),
-        Command::All | Command::Yardstick { .. } => bail!("measures nothing by itself"),
+        Command::All | Command::Baseline { .. } | Command::Docs => bail!("measures nothing"),
     }
 }
 
@@ -109,29 +138,43 @@ fn build() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The parts of `all`: the command line of each, and which of its columns is plotted.
-const PARTS: [(&str, usize); 7] = [
-    ("fanout --senders 1 --seconds 2", 0),
-    ("fanout --senders 20 --seconds 2", 0),
-    ("latency --seconds 3", 1),
-    ("idle --seconds 3", 0),
-    ("connect", 0),
-    ("soak --seconds 10", 3),
-    ("primitives", 0),
+/// The command lines of `all`.
+const PARTS: [&str; 12] = [
+    "fanout --seconds 1",
+    "fanout --senders 20 --seconds 1",
+    "fanout --window 64,256,1024,4096,16384 --seconds 1 --rounds 1",
+    "fanout --window 64,256,1024,4096,16384 --senders 20 --seconds 1 --rounds 1",
+    "growth --seconds 1",
+    "growth --rooms 1,10,100 --seconds 1",
+    "latency --seconds 2",
+    "isolation --readers 10",
+    "idle --seconds 2",
+    "connect",
+    "soak --seconds 8",
+    "primitives",
 ];
 
+/// Measures all parts. One that fails does not stop the others, but the whole.
 fn all() -> anyhow::Result<()> {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")?;
     let progress = ProgressBar::new(PARTS.len() as u64).with_style(style);
-    for (part, plotted) in PARTS {
+    progress.enable_steady_tick(Duration::from_millis(500));
+    let mut failed = Vec::new();
+    for part in PARTS {
         progress.set_message(part);
-        progress.tick();
         let words = ["bench"].into_iter().chain(part.split(' '));
-        let table = measure(Cli::try_parse_from(words)?.command).context(part)?;
-        table.save(plotted)?;
-        progress.suspend(|| table.print())?;
+        match measure(Cli::try_parse_from(words)?.command) {
+            Ok(mut table) => {
+                table.command = format!("bench {part}");
+                table.save()?;
+                progress.suspend(|| writeln!(io::stdout(), "{}", table.markdown()))?;
+            }
+            Err(error) => failed.push(format!("{part}: {error:#}")),
+        }
         progress.inc(1);
     }
-    progress.finish_with_message("figures and plots are in docs/measurements");
+    progress.finish_with_message("figures, plots and tables are in docs");
+    docs::update()?;
+    anyhow::ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
 }

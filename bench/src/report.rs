@@ -1,138 +1,163 @@
-//! Tables, as text, as JSON and as a plot.
+//! Tables: as Markdown, as JSON and as a plot.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{fs, path::PathBuf};
 
-use anyhow::{Context, anyhow};
-use plotters::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// Where figures are kept.
+use crate::plot;
+
+/// The folder of the figures.
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/measurements"))
 }
 
 /// What one command has measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Table {
     /// Also the name of its files.
-    pub(crate) name: &'static str,
-    pub(crate) title: String,
-    /// What measures it again.
+    pub(crate) name: String,
+    pub(crate) caption: String,
+    /// The command that measures it again.
     pub(crate) command: String,
-    pub(crate) machine: String,
-    pub(crate) columns: Vec<&'static str>,
+    pub(crate) machine: Machine,
+    /// The heading of the labels.
+    pub(crate) heading: String,
+    /// The headings of the values, each with its unit.
+    pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Row>,
+    #[serde(skip)]
+    pub(crate) plot: Plot,
 }
 
-#[derive(Debug, Serialize)]
+/// One row of a table.
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) label: String,
-    /// One for each column; none where the system does not tell.
+    /// One for each column; none where there is nothing to measure.
     pub(crate) values: Vec<Option<f64>>,
 }
 
+/// How a table is drawn.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Plot {
+    /// The first column, a bar for each row.
+    #[default]
+    Bars,
+    /// A line for each column, over labels that are numbers. The text says what the values are.
+    Lines(&'static str),
+}
+
+/// The machine that a table was measured on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    cores: usize,
+    cpu: String,
+    kernel: String,
+}
+
 impl Table {
-    /// A table without rows.
-    pub(crate) fn new(
-        name: &'static str,
-        title: impl Into<String>,
-        command: impl Into<String>,
-        columns: &[&'static str],
-    ) -> Self {
+    /// A table without rows. The command line is added by `main`.
+    pub(crate) fn new(name: &str, caption: impl Into<String>, heading: &str) -> Self {
         Self {
-            name,
-            title: title.into(),
-            command: command.into(),
-            machine: machine(),
-            columns: columns.to_vec(),
+            name: name.into(),
+            caption: caption.into(),
+            command: String::new(),
+            machine: Machine::this(),
+            heading: heading.into(),
+            columns: Vec::new(),
             rows: Vec::new(),
+            plot: Plot::Bars,
         }
     }
 
-    /// Adds a row.
-    pub(crate) fn push(&mut self, label: impl Into<String>, values: &[Option<f64>]) {
-        self.rows.push(Row { label: label.into(), values: values.to_vec() });
+    /// Sets the headings of the values.
+    pub(crate) fn columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.columns = columns.into_iter().map(S::into).collect();
+        self
     }
 
-    /// Prints it.
-    pub(crate) fn print(&self) -> anyhow::Result<()> {
-        let mut out = std::io::stdout();
-        writeln!(out, "\n{}", self.title)?;
-        let labels = self.rows.iter().map(|row| row.label.len());
-        let first = labels.max().unwrap_or_default();
-        write!(out, "{:first$}", "")?;
-        for column in &self.columns {
-            write!(out, "  {column:>10}")?;
+    /// Adds a row. What is not a number was not measured.
+    pub(crate) fn push(&mut self, label: impl Into<String>, values: &[f64]) {
+        let number = |value: &f64| value.is_finite().then_some(*value);
+        self.rows.push(Row {
+            label: label.into(),
+            values: values.iter().map(number).collect(),
+        });
+    }
+
+    /// The table as Markdown, with its caption, command and machine.
+    pub(crate) fn markdown(&self) -> String {
+        let head = std::iter::once(self.heading.clone()).chain(self.columns.iter().cloned());
+        let mut rows = vec![head.collect::<Vec<_>>()];
+        for Row { label, values } in &self.rows {
+            let values = values.iter().map(|value| figure(*value));
+            rows.push(std::iter::once(label.clone()).chain(values).collect());
         }
-        writeln!(out)?;
-        for row in &self.rows {
-            write!(out, "{:first$}", row.label)?;
-            for (value, column) in row.values.iter().zip(&self.columns) {
-                let width = column.len().max(10);
-                write!(out, "  {:>width$}", figure(*value))?;
+        let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max();
+        let widths: Vec<_> = (0..rows[0].len()).filter_map(width).collect();
+        let mut text = String::new();
+        for (at, row) in rows.iter().enumerate() {
+            for (n, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                text += &match n {
+                    0 => format!("| {cell:width$} |"),
+                    _ => format!(" {cell:>width$} |"),
+                };
             }
-            writeln!(out)?;
+            text += "\n";
+            if at == 0 {
+                let rule = |width: &usize| format!("{}:|", "-".repeat(width + 1));
+                text += &format!("|{}|", "-".repeat(widths[0] + 2));
+                text.extend(widths[1..].iter().map(rule));
+                text += "\n";
+            }
         }
-        Ok(())
+        let Machine { cores, cpu, kernel } = &self.machine;
+        let Self {
+            caption, command, ..
+        } = self;
+        format!("{text}\n{caption}. `{command}`, on {cores} cores ({cpu}), {kernel}.\n")
     }
 
-    /// Writes the raw figures, and a plot of the column `plotted`.
-    pub(crate) fn save(&self, plotted: usize) -> anyhow::Result<()> {
+    /// Writes the raw figures and the plot.
+    pub(crate) fn save(&self) -> anyhow::Result<()> {
         let folder = folder();
         fs::create_dir_all(&folder)?;
         let json = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(folder.join(self.name).with_extension("json"), json)?;
-        self.plot(plotted)
-    }
-
-    fn plot(&self, column: usize) -> anyhow::Result<()> {
-        let path = folder().join(self.name).with_extension("svg");
-        let bars: Vec<_> = self
-            .rows
-            .iter()
-            .filter_map(|row| Some((row.label.as_str(), row.values[column]?)))
-            .collect();
-        let most = bars.iter().map(|bar| bar.1).fold(f64::MIN_POSITIVE, f64::max);
-        let height = 60 + 24 * bars.len() as u32;
-        let area = SVGBackend::new(&path, (760, height)).into_drawing_area();
-        let gray = RGBColor(0x80, 0x88, 0x90);
-        let text = ("sans-serif", 14).into_font().color(&gray);
-        let plot = || -> Result<(), DrawingAreaErrorKind<_>> {
-            let title = format!("{}: {}", self.title, self.columns[column]);
-            area.draw(&Text::new(title, (10, 10), text.clone()))?;
-            for (n, (label, value)) in bars.iter().enumerate() {
-                let y = 40 + 24 * n as i32;
-                // A bar that cannot be seen would not be one.
-                let width = (value / most * 360.0).max(1.0) as i32;
-                let bar = [(280, y), (280 + width, y + 16)];
-                let blue = RGBColor(0x21, 0x8b, 0xff).filled();
-                area.draw(&Text::new(label.to_string(), (10, y), text.clone()))?;
-                area.draw(&Rectangle::new(bar, blue))?;
-                let figure = figure(Some(*value));
-                area.draw(&Text::new(figure, (288 + width, y), text.clone()))?;
-            }
-            area.present()
-        };
-        plot().map_err(|error| anyhow!("{error}")).context("a plot")
+        fs::write(folder.join(&self.name).with_extension("json"), json)?;
+        plot::draw(self, &folder.join(&self.name).with_extension("svg"))
     }
 }
 
-/// Three digits that mean something.
-fn figure(value: Option<f64>) -> String {
+impl Machine {
+    /// Cores, CPU model and kernel version of this machine.
+    fn this() -> Self {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let info = read("/proc/cpuinfo");
+        let model = info.lines().find(|line| line.starts_with("model name"));
+        let cpu = model.and_then(|line| line.split_once(": "));
+        let release = read("/proc/sys/kernel/osrelease");
+        // The rest of a release names the builder's machine.
+        let version = release.split(|c: char| !c.is_ascii_digit() && c != '.');
+        Self {
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            cpu: cpu.map_or("unknown CPU", |(_, cpu)| cpu.trim()).into(),
+            kernel: format!(
+                "{} {}",
+                std::env::consts::OS,
+                version.into_iter().next().unwrap_or_default()
+            ),
+        }
+    }
+}
+
+/// Three significant digits.
+pub(crate) fn figure(value: Option<f64>) -> String {
     match value {
         None => "–".into(),
         Some(0.0) => "0".into(),
-        Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
+        Some(value) if value.fract() == 0.0 || value.abs() >= 100.0 => format!("{value:.0}"),
         Some(value) if value.abs() >= 10.0 => format!("{value:.1}"),
         Some(value) if value.abs() >= 0.01 => format!("{value:.2}"),
         Some(value) => format!("{value:.4}"),
     }
-}
-
-/// Cores and kernel, and nothing that tells whose they are.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let version: String = kernel.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-    format!("{cores} cores, {} {version}", std::env::consts::OS)
 }

@@ -1,0 +1,251 @@
+//! Rooms in which a few clients send as fast as a window allows, and many receive.
+
+use std::{
+    io::{ErrorKind, Write},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use testkit::system;
+
+use crate::{crowd::Crowd, server::Server};
+
+/// Ends each line of ours. Neither names nor notices have it, so only chat lines are counted.
+const MARK: u8 = b'~';
+
+/// The most bytes that a sender is given at once.
+const CHUNK: usize = 1 << 20;
+
+/// The shape of a load.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    pub(crate) senders: usize,
+    pub(crate) receivers: usize,
+    /// The number of rooms that they are spread over; none: all stay where they are.
+    pub(crate) rooms: Option<usize>,
+    /// Lines in flight in each room.
+    pub(crate) window: u64,
+    /// Bytes of a line, with its LF.
+    pub(crate) length: usize,
+}
+
+/// What a load has measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    /// Deliveries per second.
+    pub(crate) rate: f64,
+    /// CPU seconds of the server per delivery.
+    pub(crate) cpu: f64,
+    /// Lines that clients which stayed connected did not receive.
+    pub(crate) lost: f64,
+    /// Clients that the server disconnected although they read all the time.
+    pub(crate) disconnected: f64,
+    /// The most memory of the server, in bytes.
+    pub(crate) peak: f64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Room {
+    senders: u64,
+    receivers: u64,
+    sent: u64,
+    /// Deliveries to receivers that are still connected.
+    read: u64,
+    /// Lines that will not arrive any more, so that the window does not wait for them.
+    written_off: u64,
+}
+
+impl Room {
+    /// Lines that the average receiver has yet to receive.
+    fn in_flight(&self) -> u64 {
+        let delivered = self.read / self.receivers.max(1);
+        self.sent.saturating_sub(delivered + self.written_off)
+    }
+}
+
+/// A load while it runs.
+#[derive(Debug)]
+pub(crate) struct Load {
+    shape: Shape,
+    /// The senders first.
+    pub(crate) crowd: Crowd,
+    rooms: Vec<Room>,
+    /// Lines that each client has received.
+    lines: Vec<u64>,
+    /// Bytes that each sender has yet to send; none if it is disconnected.
+    unsent: Vec<Option<usize>>,
+    /// Lines, one after the other, to send from.
+    chunk: Vec<u8>,
+    last_read: Instant,
+}
+
+impl Load {
+    /// Connects the clients, lets them join their rooms, and waits until it is quiet.
+    pub(crate) fn connect(addr: SocketAddr, shape: &Shape) -> anyhow::Result<Self> {
+        let mut line = vec![b'x'; shape.length.max(2)];
+        let end = line.len() - 2;
+        line[end..].copy_from_slice(&[MARK, b'\n']);
+        let clients = shape.senders + shape.receivers;
+        let mut load = Self {
+            crowd: Crowd::connect(addr, clients)?,
+            rooms: vec![Room::default(); shape.rooms.unwrap_or(1)],
+            lines: vec![0; clients],
+            unsent: vec![Some(0); shape.senders],
+            chunk: line.repeat(CHUNK / line.len() + 1),
+            shape: Shape {
+                length: line.len(),
+                ..shape.clone()
+            },
+            last_read: Instant::now(),
+        };
+        for n in 0..clients {
+            let room = load.room(n);
+            match n < shape.senders {
+                true => load.rooms[room].senders += 1,
+                false => load.rooms[room].receivers += 1,
+            }
+            if shape.rooms.is_some() {
+                // The buffer of a fresh socket has room for it.
+                writeln!(load.crowd.streams[n], "/join room{room}").context("joining a room")?;
+            }
+        }
+        load.crowd.settle()?;
+        Ok(load)
+    }
+
+    /// The room of a client.
+    fn room(&self, client: usize) -> usize {
+        let first = match client < self.shape.senders {
+            true => 0,
+            false => self.shape.senders,
+        };
+        (client - first) % self.rooms.len()
+    }
+
+    /// Runs for `time`, after a warm-up, and until what was sent has arrived.
+    pub(crate) fn measure(&mut self, server: &Server, time: Duration) -> anyhow::Result<Outcome> {
+        self.talk(Duration::from_millis(300))?;
+        let ticks = || server.pid().and_then(system::ticks).unwrap_or_default();
+        let (read, cpu, start) = (self.read(), ticks(), Instant::now());
+        self.talk(time)?;
+        let rate = (self.read() - read) as f64 / start.elapsed().as_secs_f64();
+        let cpu = (ticks() - cpu) as f64 / 100.0 / (self.read() - read) as f64;
+        self.drain()?;
+        let peak = server.pid().and_then(system::peak_memory);
+        Ok(Outcome {
+            rate,
+            cpu,
+            lost: self.missing() as f64,
+            disconnected: self.crowd.closed.len() as f64,
+            peak: peak.map_or(f64::NAN, |bytes| bytes as f64),
+        })
+    }
+
+    /// Sends and receives for `time`.
+    pub(crate) fn talk(&mut self, time: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.refill();
+            self.send();
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the rest, and receives until everything has arrived or nothing does for 2 s.
+    fn drain(&mut self) -> anyhow::Result<()> {
+        let end = Instant::now() + Duration::from_secs(20);
+        self.last_read = Instant::now();
+        let unsent = |load: &Self| load.unsent.iter().flatten().any(|unsent| *unsent > 0);
+        while (unsent(self) || self.missing() > 0)
+            && self.last_read.elapsed() < Duration::from_secs(2)
+            && Instant::now() < end
+        {
+            self.send();
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// All deliveries so far.
+    fn read(&self) -> u64 {
+        self.lines[self.shape.senders..].iter().sum()
+    }
+
+    /// Lines that connected receivers have yet to receive.
+    fn missing(&self) -> u64 {
+        let missing = |room: &Room| (room.sent * room.receivers).saturating_sub(room.read);
+        self.rooms.iter().map(missing).sum()
+    }
+
+    /// Gives the senders of each room what its window allows.
+    fn refill(&mut self) {
+        let (window, length) = (self.shape.window, self.shape.length);
+        let stalled = self.last_read.elapsed() > Duration::from_secs(2);
+        if stalled {
+            let write_off = |room: &mut Room| room.written_off += room.in_flight();
+            self.rooms.iter_mut().for_each(write_off);
+            self.last_read = Instant::now();
+        }
+        for n in 0..self.unsent.len() {
+            let room = self.room(n);
+            let room = &mut self.rooms[room];
+            let free = window.saturating_sub(room.in_flight());
+            // Few large pieces rather than many small ones.
+            if self.unsent[n] == Some(0) && free >= (window / 8).max(1) {
+                let share = free.div_ceil(room.senders.max(1));
+                let share = share.min((CHUNK / length).max(1) as u64);
+                room.sent += share;
+                self.unsent[n] = Some(share as usize * length);
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        for n in 0..self.unsent.len() {
+            let Some(unsent) = self.unsent[n].filter(|unsent| *unsent > 0) else {
+                continue;
+            };
+            // All lines are the same: what is left begins in the middle of one.
+            let start = (self.shape.length - unsent % self.shape.length) % self.shape.length;
+            let end = (start + unsent).min(self.chunk.len());
+            match self.crowd.streams[n].write(&self.chunk[start..end]) {
+                Ok(bytes) => self.unsent[n] = Some(unsent - bytes),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // The next read reports the client as disconnected.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn turn(&mut self) -> anyhow::Result<()> {
+        let mut closed = Vec::new();
+        let (senders, rooms) = (self.shape.senders, self.rooms.len());
+        self.crowd.turn(Duration::from_millis(10), |n, bytes| {
+            if bytes.is_empty() {
+                closed.push(n);
+            } else if n >= senders {
+                let lines = memchr::memchr_iter(MARK, bytes).count() as u64;
+                self.lines[n] += lines;
+                self.rooms[(n - senders) % rooms].read += lines;
+                self.last_read = Instant::now();
+            }
+        })?;
+        closed.into_iter().for_each(|n| self.close(n));
+        Ok(())
+    }
+
+    /// Expects no more of a client that is disconnected.
+    fn close(&mut self, n: usize) {
+        let room = self.room(n);
+        let room = &mut self.rooms[room];
+        if n >= self.shape.senders {
+            room.receivers -= 1;
+            room.read -= self.lines[n];
+        } else if let Some(unsent) = self.unsent[n].take() {
+            room.senders -= 1;
+            room.sent -= unsent.div_ceil(self.shape.length) as u64;
+        }
+    }
+}
