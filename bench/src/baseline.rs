@@ -5,7 +5,7 @@
 //! name makes it longer.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
 };
@@ -15,10 +15,11 @@ use mio::{
     Events, Interest, Poll, Token,
     net::{TcpListener, TcpStream},
 };
+use socket2::{Domain, Socket, Type};
 
 const LISTENER: Token = Token(0);
 
-/// Bytes of one read. With 16 KiB the loop is half as fast: small reads make small writes.
+/// Bytes of one read, and what a batch may exceed by one read at most. With 16 KiB the loop is half as fast: small reads make small writes.
 const READ: usize = 256 * 1024;
 
 struct Client {
@@ -30,14 +31,14 @@ struct Client {
 /// Serves until the process is killed.
 pub(crate) fn run(addr: SocketAddr) -> anyhow::Result<()> {
     let mut poll = Poll::new()?;
-    let mut listener = TcpListener::bind(addr).with_context(|| format!("cannot bind {addr}"))?;
+    let mut listener = listen(addr).with_context(|| format!("cannot bind {addr}"))?;
     let registry = poll.registry();
     registry.register(&mut listener, LISTENER, Interest::READABLE)?;
     writeln!(io::stderr(), "listening on {}", listener.local_addr()?)?;
     let mut clients = HashMap::new();
     let mut next = LISTENER.0;
     let mut events = Events::with_capacity(1024);
-    let mut readable = Vec::new();
+    let mut readable = VecDeque::new();
     let (mut buf, mut batch) = (vec![0; READ], Vec::new());
     loop {
         poll.poll(&mut events, None)?;
@@ -51,8 +52,8 @@ pub(crate) fn run(addr: SocketAddr) -> anyhow::Result<()> {
                         let pending = std::mem::take(&mut client.pending);
                         write(client, &pending);
                     }
-                    if event.is_readable() {
-                        readable.push(token);
+                    if event.is_readable() && !readable.contains(&token) {
+                        readable.push_back(token);
                     }
                 }
             }
@@ -60,13 +61,28 @@ pub(crate) fn run(addr: SocketAddr) -> anyhow::Result<()> {
         // The whole of the backpressure: while a client has bytes pending, no client is read.
         // Sockets are edge-triggered, so `readable` keeps those that may have more.
         while !readable.is_empty() && clients.values().all(|client| client.pending.is_empty()) {
-            readable.retain(|token| read(&mut clients, *token, &mut buf, &mut batch));
+            while batch.len() < READ
+                && let Some(token) = readable.pop_front()
+            {
+                if read(&mut clients, token, &mut buf, &mut batch) {
+                    readable.push_back(token);
+                }
+            }
             for client in clients.values_mut() {
                 write(client, &batch);
             }
             batch.clear();
         }
     }
+}
+
+/// A listener with the backlog of the steps, where mio's own would be 1,024.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(4096)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 fn accept(

@@ -37,7 +37,8 @@ pub(crate) struct Outcome {
     pub(crate) rate: f64,
     /// CPU seconds of the server per delivery.
     pub(crate) cpu: f64,
-    /// Lines that clients which stayed connected did not receive.
+    /// Lines that clients which stayed connected did not receive; not a number if lines were still
+    /// arriving when the measurement gave up.
     pub(crate) lost: f64,
     /// Clients that the server disconnected although they read all the time.
     pub(crate) disconnected: f64,
@@ -131,12 +132,16 @@ impl Load {
         self.talk(time)?;
         let rate = (self.read() - read) as f64 / start.elapsed().as_secs_f64();
         let cpu = (ticks() - cpu) as f64 / 100.0 / (self.read() - read) as f64;
-        self.drain()?;
+        let quiet = self.drain()?;
         let peak = server.pid().and_then(system::peak_memory);
         Ok(Outcome {
             rate,
             cpu,
-            lost: self.missing() as f64,
+            lost: if quiet {
+                self.missing() as f64
+            } else {
+                f64::NAN
+            },
             disconnected: self.crowd.closed.len() as f64,
             peak: peak.map_or(f64::NAN, |bytes| bytes as f64),
         })
@@ -153,19 +158,22 @@ impl Load {
         Ok(())
     }
 
-    /// Sends the rest, and receives until everything has arrived or nothing does for 2 s.
-    fn drain(&mut self) -> anyhow::Result<()> {
-        let end = Instant::now() + Duration::from_secs(20);
+    /// Sends the rest, and receives until everything has arrived or nothing does for 2 s. Returns
+    /// false if lines still arrive after 30 s: socket buffers hold many of them in an open flood.
+    fn drain(&mut self) -> anyhow::Result<bool> {
+        let end = Instant::now() + Duration::from_secs(30);
         self.last_read = Instant::now();
         let unsent = |load: &Self| load.unsent.iter().flatten().any(|unsent| *unsent > 0);
         while (unsent(self) || self.missing() > 0)
             && self.last_read.elapsed() < Duration::from_secs(2)
-            && Instant::now() < end
         {
+            if Instant::now() > end {
+                return Ok(false);
+            }
             self.send();
             self.turn()?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// All deliveries so far.
