@@ -110,7 +110,7 @@ fn windows(options: &Options) -> anyhow::Result<Table> {
     let caption = format!("{}, M deliveries/s", caption(options));
     let mut table = Table::new(&name(options, "window"), caption, "lines in flight")
         .columns(targets.iter().map(Target::name));
-    table.plot = Plot::Lines("by lines in flight");
+    table.plot = Plot::Lines;
     for window in &options.window {
         let results = rounds(options, &targets, *window)?;
         let rates: Vec<_> = results.iter().map(|result| result.rate / 1e6).collect();

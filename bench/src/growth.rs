@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     let caption = format!("ns of CPU per delivery from one sender, {flight}");
     let mut table =
         Table::new("growth", caption, "receivers").columns(targets.iter().map(Target::name));
-    table.plot = Plot::Lines("by receivers");
+    table.plot = Plot::Lines;
     for receivers in &options.receivers {
         let mut row = Vec::new();
         for target in &targets {

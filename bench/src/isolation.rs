@@ -24,7 +24,7 @@ pub(crate) struct Options {
 }
 
 /// Time between two lines in the lobby.
-const INTERVAL: Duration = Duration::from_millis(5);
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Measures the lobby of step 5 while the readers of another room read, and while they stop in turn.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
@@ -34,11 +34,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     );
     let columns = ["p99", "p50", "max"];
     let mut table = Table::new("isolation", caption, "the other room").columns(columns);
-    let longest = options.stops.iter().copied().fold(0.0, f64::max);
-    let nobody = ("no reader stops".to_owned(), longest, false);
+    let shortest = options.stops.iter().copied().fold(f64::MAX, f64::min);
+    let control = ("no reader stops".to_owned(), shortest, false);
     let stopping = options.stops.iter();
     let stopping = stopping.map(|stop| (format!("each stops for {stop} s"), *stop, true));
-    for (label, stop, pauses) in std::iter::once(nobody).chain(stopping) {
+    for (label, stop, pauses) in std::iter::once(control).chain(stopping) {
         let server = Target::Own(&STEPS[2]).start()?;
         let took = measure(server.addr, options.readers, stop, pauses).context(label.clone())?;
         table.push(label, &[0.99, 0.5, 1.0].map(|q| micros(&took, q)));
@@ -66,10 +66,10 @@ fn measure(addr: SocketAddr, readers: usize, stop: f64, pauses: bool) -> anyhow:
             }
             anyhow::Ok(())
         });
-        let took = latency::blocking(addr, INTERVAL, lines);
+        let run = latency::open_loop(addr, 1, INTERVAL, lines);
         room.join()
             .map_err(|_| anyhow!("the load panicked"))?
             .context("the other room")?;
-        Ok(took?.0)
+        Ok(run?.took)
     })
 }

@@ -95,7 +95,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
                     late,
                     missing,
                     ..
-                } = measure(server.addr, clients, interval, lines)
+                } = open_loop(server.addr, clients, interval, lines)
                     .with_context(|| target.name())?;
                 let label = format!("{}, {clients} clients", target.name());
                 push(label, &took, &late, missing as f64);
@@ -108,11 +108,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
 /// Sends `lines` lines over one blocking socket and waits for each at another. The clock starts
 /// when a line is due, so a line that waits for the one before it is charged with the wait.
 /// Returns what the lines took, and how late they were sent.
-pub(crate) fn blocking(
-    addr: SocketAddr,
-    interval: Duration,
-    lines: u32,
-) -> anyhow::Result<(Times, Times)> {
+fn blocking(addr: SocketAddr, interval: Duration, lines: u32) -> anyhow::Result<(Times, Times)> {
     let (mut sender, receiver) = (TcpStream::connect(addr)?, TcpStream::connect(addr)?);
     greeting(&sender)?;
     greeting(&receiver)?;
@@ -140,11 +136,11 @@ pub(crate) fn blocking(
     Ok((took, late))
 }
 
-/// An open loop: what is sent when does not depend on what arrives.
-struct Run {
+/// The state of an open loop: what is sent when does not depend on what arrives.
+pub(crate) struct Run {
     start: Instant,
     interval: Duration,
-    took: Times,
+    pub(crate) took: Times,
     late: Times,
     /// Deliveries that are still expected.
     missing: u64,
@@ -155,7 +151,7 @@ struct Run {
 /// Sends each line when it is due, however long those before it take, and counts from when it was
 /// due. So a server that stalls is charged with every line that has to wait: otherwise the sender
 /// would wait along with it and measure only one ("coordinated omission").
-fn measure(
+pub(crate) fn open_loop(
     addr: SocketAddr,
     clients: usize,
     interval: Duration,

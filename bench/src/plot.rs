@@ -1,11 +1,9 @@
 //! Plots as SVG, in colours that are legible on light and on dark pages.
 
-use std::path::Path;
-
 use anyhow::{Context, anyhow};
 use plotters::{coord::Shift, prelude::*};
 
-use crate::report::{Plot, Table, figure};
+use crate::report::{Plot, Table, figure, folder};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
@@ -18,16 +16,17 @@ const COLOURS: [RGBColor; 4] = [
     RGBColor(0x21, 0x8b, 0xff),
 ];
 
-/// Draws the table into the file `path`.
-pub(crate) fn draw(table: &Table, path: &Path) -> anyhow::Result<()> {
+/// Draws the table into the file that has its name.
+pub(crate) fn draw(table: &Table) -> anyhow::Result<()> {
+    let path = folder().join(&table.name).with_extension("svg");
     let height = match table.plot {
         Plot::Bars => 60 + 24 * table.rows.len() as u32,
-        Plot::Lines(_) => 360,
+        Plot::Lines => 360,
     };
-    let area = SVGBackend::new(path, (760, height)).into_drawing_area();
-    let drawn = match table.plot {
+    let area = SVGBackend::new(&path, (760, height)).into_drawing_area();
+    let drawn = match &table.plot {
         Plot::Bars => bars(table, &area),
-        Plot::Lines(values) => lines(table, values, &area),
+        Plot::Lines => lines(table, &area),
     };
     let drawn = drawn.and_then(|()| area.present());
     drawn
@@ -42,28 +41,31 @@ fn text(colour: &RGBColor) -> TextStyle<'_> {
 fn bars<'a>(table: &Table, area: &Area<'a>) -> Drawn<'a> {
     let values = table.rows.iter().filter_map(|row| row.values[0]);
     let most = values.fold(f64::MIN_POSITIVE, f64::max);
+    let longest = table.rows.iter().map(|row| row.label.chars().count()).max();
+    let left = 24 + 7 * longest.unwrap_or_default() as i32;
+    let full = f64::from(680 - left);
     let title = format!("{}: {}", table.caption, table.columns[0]);
     area.draw(&Text::new(title, (10, 10), text(&GRAY)))?;
     for (n, row) in table.rows.iter().enumerate() {
         let y = 40 + 24 * n as i32;
         // A bar of no width would be invisible.
-        let width = (row.values[0].unwrap_or_default() / most * 360.0).max(1.0) as i32;
-        let bar = [(280, y), (280 + width, y + 16)];
+        let right = left + (row.values[0].unwrap_or_default() / most * full).max(1.0) as i32;
         area.draw(&Text::new(row.label.clone(), (10, y), text(&GRAY)))?;
-        area.draw(&Rectangle::new(bar, COLOURS[3].filled()))?;
+        let bar = Rectangle::new([(left, y), (right, y + 16)], COLOURS[3].filled());
+        area.draw(&bar)?;
         let value = figure(row.values[0]);
-        area.draw(&Text::new(value, (288 + width, y), text(&GRAY)))?;
+        area.draw(&Text::new(value, (right + 8, y), text(&GRAY)))?;
     }
     Ok(())
 }
 
-fn lines<'a>(table: &Table, values: &str, area: &Area<'a>) -> Drawn<'a> {
+fn lines<'a>(table: &Table, area: &Area<'a>) -> Drawn<'a> {
     let x = |label: &str| label.parse::<f64>().unwrap_or(1.0);
     let xs: Vec<_> = table.rows.iter().map(|row| x(&row.label)).collect();
     let ys = table.rows.iter().flat_map(|row| &row.values).flatten();
     let most = ys.copied().fold(f64::MIN_POSITIVE, f64::max) * 1.1;
     let (first, last) = (xs[0], xs[xs.len() - 1]);
-    let title = format!("{}: {values}", table.caption);
+    let title = format!("{}, by {}", table.caption, table.heading);
     area.draw(&Text::new(title, (10, 10), text(&GRAY)))?;
     let mut chart = ChartBuilder::on(area)
         .margin_top(40)
@@ -74,6 +76,8 @@ fn lines<'a>(table: &Table, values: &str, area: &Area<'a>) -> Drawn<'a> {
     chart
         .configure_mesh()
         .x_desc(&table.heading)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .label_style(text(&GRAY))
         .axis_style(GRAY)
         .bold_line_style(GRAY.mix(0.2))

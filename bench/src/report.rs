@@ -4,8 +4,6 @@ use std::{fs, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::plot;
-
 /// The folder of the figures.
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/measurements"))
@@ -25,7 +23,6 @@ pub(crate) struct Table {
     /// The headings of the values, each with its unit.
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Row>,
-    #[serde(skip)]
     pub(crate) plot: Plot,
 }
 
@@ -38,13 +35,12 @@ pub(crate) struct Row {
 }
 
 /// How a table is drawn.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Plot {
     /// The first column, a bar for each row.
-    #[default]
     Bars,
-    /// A line for each column, over labels that are numbers. The text says what the values are.
-    Lines(&'static str),
+    /// A line for each column, over labels that are numbers.
+    Lines,
 }
 
 /// The machine that a table was measured on.
@@ -118,13 +114,21 @@ impl Table {
         format!("{text}\n{caption}. `{command}`, on {cores} cores ({cpu}), {kernel}.\n")
     }
 
-    /// Writes the raw figures and the plot.
+    /// Writes the figures, from which the docs are made.
     pub(crate) fn save(&self) -> anyhow::Result<()> {
         let folder = folder();
         fs::create_dir_all(&folder)?;
         let json = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(folder.join(&self.name).with_extension("json"), json)?;
-        plot::draw(self, &folder.join(&self.name).with_extension("svg"))
+        Ok(fs::write(
+            folder.join(&self.name).with_extension("json"),
+            json,
+        )?)
+    }
+
+    /// Reads the figures called `name`.
+    pub(crate) fn load(name: &str) -> anyhow::Result<Self> {
+        let json = fs::read_to_string(folder().join(name).with_extension("json"))?;
+        Ok(serde_json::from_str(&json)?)
     }
 }
 
