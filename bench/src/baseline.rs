@@ -4,17 +4,13 @@
 //! a server can. It differs from the steps in two ways: a line comes back to its sender too, and no
 //! name makes it longer.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    io::{self, ErrorKind, Read, Write},
-    net::SocketAddr,
-};
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
 
 use anyhow::Context;
-use mio::{
-    Events, Interest, Poll, Token,
-    net::{TcpListener, TcpStream},
-};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Socket, Type};
 
 const LISTENER: Token = Token(0);

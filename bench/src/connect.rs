@@ -1,15 +1,15 @@
 //! How long it takes to greet many clients that connect at once.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 
-use crate::{crowd::Crowd, report::Table, server::Targets};
+use crate::crowd::Crowd;
+use crate::report::Table;
+use crate::server::Targets;
 
 /// How many connect.
 #[derive(Debug, Args)]

@@ -1,14 +1,13 @@
 //! Many connections on one thread, so that the load costs less than the server that it loads.
 
-use std::{
-    collections::BTreeSet,
-    io::{BufRead, BufReader, ErrorKind, Read},
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
 
 /// Connections that are read as soon as they have something to read.
 #[derive(Debug)]
@@ -78,9 +77,7 @@ impl Crowd {
         let end = Instant::now() + Duration::from_secs(2);
         let mut greeted = false;
         while !greeted && Instant::now() < end {
-            self.turn(Duration::from_millis(20), |client, _| {
-                greeted |= client == n
-            })?;
+            self.turn(Duration::from_millis(20), |client, _| greeted |= client == n)?;
         }
         Ok(())
     }

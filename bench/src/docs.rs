@@ -4,10 +4,8 @@ use std::fs;
 
 use anyhow::Context;
 
-use crate::{
-    plot,
-    report::{self, Table},
-};
+use crate::plot;
+use crate::report::{self, Table};
 
 const BEGIN: &str = "<!-- bench:";
 const END: &str = "<!-- end -->";

@@ -1,15 +1,14 @@
 //! One room, in which a few clients send as fast as they may and many receive.
 
-use std::{net::TcpStream, time::Duration};
+use std::net::TcpStream;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 
-use crate::{
-    load::{Load, Outcome, Shape},
-    report::{Plot, Table},
-    server::{Target, Targets},
-};
+use crate::load::{Load, Outcome, Shape};
+use crate::report::{Plot, Table};
+use crate::server::{Target, Targets};
 
 /// The load.
 #[derive(Debug, Args)]
@@ -49,12 +48,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
 }
 
 fn caption(options: &Options) -> String {
-    let Options {
-        senders,
-        receivers,
-        length,
-        ..
-    } = options;
+    let Options { senders, receivers, length, .. } = options;
     let mute = match options.mute {
         0 => String::new(),
         mute => format!(" and {mute} that never read"),

@@ -5,11 +5,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use crate::{
-    load::{Load, Shape},
-    report::{Plot, Table},
-    server::{STEPS, Target, Targets},
-};
+use crate::load::{Load, Shape};
+use crate::report::{Plot, Table};
+use crate::server::{STEPS, Target, Targets};
 
 /// The load.
 #[derive(Debug, Args)]
@@ -72,13 +70,8 @@ fn measure(
     rooms: Option<usize>,
 ) -> anyhow::Result<[f64; 2]> {
     let server = target.start()?;
-    let shape = Shape {
-        senders: rooms.unwrap_or(1),
-        receivers,
-        rooms,
-        window: options.window,
-        length: 64,
-    };
+    let shape =
+        Shape { senders: rooms.unwrap_or(1), receivers, rooms, window: options.window, length: 64 };
     let time = Duration::from_secs(options.seconds);
     let outcome = Load::connect(server.addr, &shape)
         .and_then(|mut load| load.measure(&server, time))

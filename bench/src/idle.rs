@@ -1,15 +1,15 @@
 //! What a connection costs while nothing happens.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 use testkit::system;
 
-use crate::{crowd::Crowd, report::Table, server::Targets};
+use crate::crowd::Crowd;
+use crate::report::Table;
+use crate::server::Targets;
 
 /// How many are idle, and for how long.
 #[derive(Debug, Args)]

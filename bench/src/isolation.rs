@@ -1,16 +1,16 @@
 //! What a slow room costs the clients of another room.
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use crate::{
-    latency::{self, Times, micros},
-    load::{Load, Shape},
-    report::Table,
-    server::{STEPS, Target},
-};
+use crate::latency::{self, Times, micros};
+use crate::load::{Load, Shape};
+use crate::report::Table;
+use crate::server::{STEPS, Target};
 
 /// The slow room.
 #[derive(Debug, Args)]
@@ -67,9 +67,7 @@ fn measure(addr: SocketAddr, readers: usize, stop: f64, pauses: bool) -> anyhow:
             anyhow::Ok(())
         });
         let run = latency::open_loop(addr, 1, INTERVAL, lines);
-        room.join()
-            .map_err(|_| anyhow!("the load panicked"))?
-            .context("the other room")?;
+        room.join().map_err(|_| anyhow!("the load panicked"))?.context("the other room")?;
         Ok(run?.took)
     })
 }

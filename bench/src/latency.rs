@@ -1,21 +1,17 @@
 //! How long a line takes, at a rate that no server has trouble with.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpStream},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 use hdrhistogram::Histogram;
 
-use crate::{
-    crowd::{Crowd, greeting},
-    report::Table,
-    server::Targets,
-};
+use crate::crowd::{Crowd, greeting};
+use crate::report::Table;
+use crate::server::Targets;
 
 /// What is sent, and to how many.
 #[derive(Debug, Args)]
@@ -58,15 +54,8 @@ pub(crate) fn micros(times: &Times, q: f64) -> f64 {
 /// Measures a blocking pair, then the sizes, against each server.
 pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     let caption = format!("µs from when a line was due, {} per second", options.rate);
-    let columns = [
-        "p50",
-        "p99",
-        "p99.9",
-        "max",
-        "sender late, p50",
-        "sender late, p99",
-        "lines lost",
-    ];
+    let columns =
+        ["p50", "p99", "p99.9", "max", "sender late, p50", "sender late, p99", "lines lost"];
     let mut table = Table::new("latency", caption, "").columns(columns);
     let interval = Duration::from_secs(1) / options.rate;
     let lines = options.rate * options.seconds;
@@ -79,24 +68,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     for target in &targets {
         let server = target.start()?;
         let (took, late) = blocking(server.addr, interval, lines).with_context(|| target.name())?;
-        push(
-            format!("{}, blocking pair", target.name()),
-            &took,
-            &late,
-            0.0,
-        );
+        push(format!("{}, blocking pair", target.name()), &took, &late, 0.0);
     }
     for &clients in &options.clients {
         for target in &targets {
             for clients in target.sizes(&[clients]) {
                 let server = target.start()?;
-                let Run {
-                    took,
-                    late,
-                    missing,
-                    ..
-                } = open_loop(server.addr, clients, interval, lines)
-                    .with_context(|| target.name())?;
+                let Run { took, late, missing, .. } =
+                    open_loop(server.addr, clients, interval, lines)
+                        .with_context(|| target.name())?;
                 let label = format!("{}, {clients} clients", target.name());
                 push(label, &took, &late, missing as f64);
             }

@@ -1,15 +1,14 @@
 //! Rooms in which a few clients send as fast as a window allows, and many receive.
 
-use std::{
-    io::{ErrorKind, Write},
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use testkit::system;
 
-use crate::{crowd::Crowd, server::Server};
+use crate::crowd::Crowd;
+use crate::server::Server;
 
 /// Ends each line of ours. Neither names nor notices have it, so only chat lines are counted.
 const MARK: u8 = b'~';
@@ -94,10 +93,7 @@ impl Load {
             lines: vec![0; clients],
             unsent: vec![Some(0); shape.senders],
             chunk: line.repeat(CHUNK / line.len() + 1),
-            shape: Shape {
-                length: line.len(),
-                ..shape.clone()
-            },
+            shape: Shape { length: line.len(), ..shape.clone() },
             last_read: Instant::now(),
         };
         for n in 0..clients {
@@ -137,11 +133,7 @@ impl Load {
         Ok(Outcome {
             rate,
             cpu,
-            lost: if quiet {
-                self.missing() as f64
-            } else {
-                f64::NAN
-            },
+            lost: if quiet { self.missing() as f64 } else { f64::NAN },
             disconnected: self.crowd.closed.len() as f64,
             peak: peak.map_or(f64::NAN, |bytes| bytes as f64),
         })

@@ -1,14 +1,11 @@
 //! Measures the steps on the reader's own machine, beside a bare epoll loop.
 
-use std::{
-    env,
-    io::{self, Write},
-    net::SocketAddr,
-    path::Path,
-    process,
-    process::ExitCode,
-    time::Duration,
-};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{env, process};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};

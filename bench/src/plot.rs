@@ -1,7 +1,8 @@
 //! Plots as SVG, in colours that are legible on light and on dark pages.
 
 use anyhow::{Context, anyhow};
-use plotters::{coord::Shift, prelude::*};
+use plotters::coord::Shift;
+use plotters::prelude::*;
 
 use crate::report::{Plot, Table, figure, folder};
 
@@ -9,12 +10,8 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 const GRAY: RGBColor = RGBColor(0x80, 0x88, 0x90);
-const COLOURS: [RGBColor; 4] = [
-    GRAY,
-    RGBColor(0xe0, 0x8a, 0x1e),
-    RGBColor(0x2d, 0xa4, 0x4e),
-    RGBColor(0x21, 0x8b, 0xff),
-];
+const COLOURS: [RGBColor; 4] =
+    [GRAY, RGBColor(0xe0, 0x8a, 0x1e), RGBColor(0x2d, 0xa4, 0x4e), RGBColor(0x21, 0x8b, 0xff)];
 
 /// Draws the table into the file that has its name.
 pub(crate) fn draw(table: &Table) -> anyhow::Result<()> {
@@ -29,9 +26,7 @@ pub(crate) fn draw(table: &Table) -> anyhow::Result<()> {
         Plot::Lines => lines(table, &area),
     };
     let drawn = drawn.and_then(|()| area.present());
-    drawn
-        .map_err(|error| anyhow!("{error}"))
-        .context("cannot draw a plot")
+    drawn.map_err(|error| anyhow!("{error}")).context("cannot draw a plot")
 }
 
 fn text(colour: &RGBColor) -> TextStyle<'_> {

@@ -1,20 +1,15 @@
 //! What threads, tasks, channels and system calls cost by themselves.
 
-use std::{
-    hint,
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-    thread,
-    time::Instant,
-};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::time::Instant;
+use std::{hint, thread};
 
 use anyhow::Context;
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::{broadcast, mpsc as tokio_mpsc},
-    task,
-};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{broadcast, mpsc as tokio_mpsc};
+use tokio::task;
 
 use crate::report::Table;
 
@@ -30,62 +25,27 @@ type Part<'a> = &'a dyn Fn(u32) -> anyhow::Result<()>;
 pub(crate) fn run() -> anyhow::Result<Table> {
     let one = &Builder::new_current_thread().build().context("a runtime")?;
     // The measuring thread runs one task, the only worker the other: so each pair crosses threads.
-    let two = &Builder::new_multi_thread()
-        .worker_threads(1)
-        .build()
-        .context("a runtime")?;
+    let two = &Builder::new_multi_thread().worker_threads(1).build().context("a runtime")?;
     let parts: [(&str, u32, Part<'_>); 13] = [
         ("a system call (getppid)", TIMES, &system_calls),
         ("spawn a thread and join it", WAKING_TIMES, &spawn_threads),
         ("spawn a task and join it", TIMES, &|n| spawn_tasks(one, n)),
-        (
-            "there and back, two threads, std channels",
-            WAKING_TIMES,
-            &switch_threads,
-        ),
-        (
-            "there and back, two tasks on two threads, tokio channels",
-            WAKING_TIMES,
-            &|n| switch_tasks(two, n),
-        ),
-        (
-            "there and back, two tasks on one thread, tokio channels",
-            TIMES,
-            &|n| switch_tasks(one, n),
-        ),
-        (
-            "hand over, two threads, std sync_channel",
-            TIMES,
-            &std_channel,
-        ),
-        (
-            "hand over, two threads, crossbeam bounded",
-            TIMES,
-            &crossbeam,
-        ),
-        (
-            "hand over, two tasks on two threads, tokio mpsc",
-            TIMES,
-            &|n| hand_over(two, n),
-        ),
-        (
-            "hand over, two tasks on one thread, tokio mpsc",
-            TIMES,
-            &|n| hand_over(one, n),
-        ),
-        ("tokio broadcast on one thread, to 1 task", TIMES, &|n| {
-            broadcast_to(one, 1, n)
+        ("there and back, two threads, std channels", WAKING_TIMES, &switch_threads),
+        ("there and back, two tasks on two threads, tokio channels", WAKING_TIMES, &|n| {
+            switch_tasks(two, n)
         }),
-        (
-            "tokio broadcast on one thread, to 100 tasks",
-            WAKING_TIMES,
-            &|n| broadcast_to(one, 100, n),
-        ),
-        (
-            "there and back, two threads, loopback TCP",
-            WAKING_TIMES,
-            &loopback,
-        ),
+        ("there and back, two tasks on one thread, tokio channels", TIMES, &|n| {
+            switch_tasks(one, n)
+        }),
+        ("hand over, two threads, std sync_channel", TIMES, &std_channel),
+        ("hand over, two threads, crossbeam bounded", TIMES, &crossbeam),
+        ("hand over, two tasks on two threads, tokio mpsc", TIMES, &|n| hand_over(two, n)),
+        ("hand over, two tasks on one thread, tokio mpsc", TIMES, &|n| hand_over(one, n)),
+        ("tokio broadcast on one thread, to 1 task", TIMES, &|n| broadcast_to(one, 1, n)),
+        ("tokio broadcast on one thread, to 100 tasks", WAKING_TIMES, &|n| {
+            broadcast_to(one, 100, n)
+        }),
+        ("there and back, two threads, loopback TCP", WAKING_TIMES, &loopback),
     ];
     let mut table =
         Table::new("primitives", "What the parts cost by themselves", "").columns(["ns"]);
@@ -128,9 +88,7 @@ fn crossbeam(times: u32) -> anyhow::Result<()> {
 
 fn spawn_threads(times: u32) -> anyhow::Result<()> {
     for _ in 0..times {
-        thread::spawn(|| ())
-            .join()
-            .map_err(|_| anyhow::anyhow!("a panic"))?;
+        thread::spawn(|| ()).join().map_err(|_| anyhow::anyhow!("a panic"))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Tables: as Markdown, as JSON and as a plot.
 
-use std::{fs, path::PathBuf};
+use std::fs;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,10 +76,7 @@ impl Table {
     /// Adds a row. What is not a number was not measured.
     pub(crate) fn push(&mut self, label: impl Into<String>, values: &[f64]) {
         let number = |value: &f64| value.is_finite().then_some(*value);
-        self.rows.push(Row {
-            label: label.into(),
-            values: values.iter().map(number).collect(),
-        });
+        self.rows.push(Row { label: label.into(), values: values.iter().map(number).collect() });
     }
 
     /// The table as Markdown, with its caption, command and machine.
@@ -108,9 +106,7 @@ impl Table {
             }
         }
         let Machine { cores, cpu, kernel } = &self.machine;
-        let Self {
-            caption, command, ..
-        } = self;
+        let Self { caption, command, .. } = self;
         format!("{text}\n{caption}. `{command}`, on {cores} cores ({cpu}), {kernel}.\n")
     }
 
@@ -119,10 +115,7 @@ impl Table {
         let folder = folder();
         fs::create_dir_all(&folder)?;
         let json = serde_json::to_string_pretty(self)? + "\n";
-        Ok(fs::write(
-            folder.join(&self.name).with_extension("json"),
-            json,
-        )?)
+        Ok(fs::write(folder.join(&self.name).with_extension("json"), json)?)
     }
 
     /// Reads the figures called `name`.

@@ -1,14 +1,11 @@
 //! The servers that are measured.
 
-use std::{
-    env,
-    ffi::OsStr,
-    io::{BufRead, BufReader, Read},
-    net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    thread,
-};
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::{env, thread};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -61,12 +58,8 @@ pub(crate) struct Own {
 }
 
 /// The bare epoll loop.
-pub(crate) const BASELINE: Own = Own {
-    name: "baseline",
-    program: "bench",
-    args: &["baseline"],
-    most: 10_000,
-};
+pub(crate) const BASELINE: Own =
+    Own { name: "baseline", program: "bench", args: &["baseline"], most: 10_000 };
 
 /// The steps that serve many clients. `--max-clients` leaves slots for the senders, beside 1,000 or
 /// 10,000 receivers.
@@ -86,14 +79,7 @@ pub(crate) const STEPS: [Own; 3] = [
     Own {
         name: "step 5",
         program: "step5-broadcast",
-        args: &[
-            "server",
-            "127.0.0.1:0",
-            "--max-clients",
-            "10100",
-            "--rate",
-            "0",
-        ],
+        args: &["server", "127.0.0.1:0", "--max-clients", "10100", "--rate", "0"],
         most: 10_000,
     },
 ];
@@ -132,10 +118,7 @@ impl Target {
                 Server::start(path.as_os_str(), own.args)
             }
             Self::Program(path) => Server::start(path.as_os_str(), &["server", "127.0.0.1:0"]),
-            Self::Running(addr) => Ok(Server {
-                addr: *addr,
-                child: None,
-            }),
+            Self::Running(addr) => Ok(Server { addr: *addr, child: None }),
         }
     }
 }
@@ -158,10 +141,7 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let stderr = child.stderr.take().context("stderr is piped")?;
-        let mut server = Self {
-            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
-            child: Some(child),
-        };
+        let mut server = Self { addr: SocketAddr::from(([127, 0, 0, 1], 0)), child: Some(child) };
         let mut stderr = BufReader::new(stderr);
         let mut status = String::new();
         stderr.read_line(&mut status)?;

@@ -1,18 +1,20 @@
 //! Clients of mixed manners: those that keep reading lose nothing, whatever the others do.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpStream},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    thread,
-    time::Duration,
-};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
 use testkit::system;
 
-use crate::{crowd::greeting, misfits, report::Table, server::Targets};
+use crate::crowd::greeting;
+use crate::misfits;
+use crate::report::Table;
+use crate::server::Targets;
 
 /// How long, and against which server.
 #[derive(Debug, Args)]
@@ -76,18 +78,10 @@ impl Show {
 }
 
 fn soak(addr: SocketAddr, pid: Option<u32>, time: Duration) -> anyhow::Result<[f64; 6]> {
-    let show = &Show {
-        addr,
-        open: AtomicBool::new(true),
-        evicted: AtomicU64::new(0),
-    };
+    let show = &Show { addr, open: AtomicBool::new(true), evicted: AtomicU64::new(0) };
     let connect = |_| greeted(addr);
-    let talkers = (0..TALKERS)
-        .map(connect)
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let listeners = (0..LISTENERS)
-        .map(connect)
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let talkers = (0..TALKERS).map(connect).collect::<anyhow::Result<Vec<_>>>()?;
+    let listeners = (0..LISTENERS).map(connect).collect::<anyhow::Result<Vec<_>>>()?;
     let names: Vec<_> = talkers.iter().map(|(_, name)| name.as_str()).collect();
     let memory = || match pid.and_then(system::memory) {
         Some(bytes) => bytes as f64 / f64::from(1 << 20),
@@ -99,9 +93,7 @@ fn soak(addr: SocketAddr, pid: Option<u32>, time: Duration) -> anyhow::Result<[f
         let readers =
             readers.map(|(stream, name)| threads.spawn(move || read(stream, names, name)));
         let readers: Vec<_> = readers.collect();
-        let talking = talkers
-            .iter()
-            .map(|(stream, _)| threads.spawn(|| talk(stream, show)));
+        let talking = talkers.iter().map(|(stream, _)| threads.spawn(|| talk(stream, show)));
         let talking: Vec<_> = talking.collect();
         for n in 0..misfits::COUNT {
             threads.spawn(move || misfits::run(show, n));

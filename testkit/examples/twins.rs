@@ -1,6 +1,7 @@
 //! Prints how many lines of steps 3 and 4 are the same.
 
-use std::{io, path::Path};
+use std::io;
+use std::path::Path;
 
 use testkit::twins;
 

@@ -1,9 +1,10 @@
-use std::{env, ffi::OsString, net::SocketAddr, process::Command};
+use std::env;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::process::Command;
 
-use crate::{
-    Lines, Peer,
-    process::{End, Process, Server},
-};
+use crate::process::{End, Process, Server};
+use crate::{Lines, Peer};
 
 /// The program that is tried, and which step it is to behave like.
 #[derive(Debug)]

@@ -8,7 +8,9 @@
 //! wait is for something and ends in a failure after [`PATIENCE`]. Processes are killed when they
 //! are dropped, and then their stderr is searched for "panicked".
 
-use std::{fmt::Debug, sync::RwLock, time::Duration};
+use std::fmt::Debug;
+use std::sync::RwLock;
+use std::time::Duration;
 
 mod chat;
 mod lines;

@@ -1,14 +1,10 @@
-use std::{
-    io::{PipeWriter, Read, Write},
-    net::SocketAddr,
-    process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio},
-    sync::{
-        Arc, Mutex,
-        mpsc::{self, Receiver, Sender},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use std::io::{PipeWriter, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::{Lines, PATIENCE, Peer};
 

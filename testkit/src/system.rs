@@ -1,6 +1,7 @@
 //! What the operating system knows of a process. Only Linux tells: elsewhere there is nothing.
 
-use std::{thread, time::Duration};
+use std::thread;
+use std::time::Duration;
 
 /// Resident memory, in bytes.
 pub fn memory(pid: u32) -> Option<usize> {

@@ -1,25 +1,20 @@
-use std::{
-    ffi::OsStr,
-    fmt,
-    io::{Read, Write},
-    process::{Child, ExitStatus},
-    sync::{Arc, Condvar, Mutex, MutexGuard},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{Read, Write};
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use pty_process::{
-    Size,
-    blocking::{Command, Pts, Pty, open},
-};
-use rustix::{
-    process::{Pid, Signal, kill_process},
-    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
-};
+use pty_process::Size;
+use pty_process::blocking::{Command, Pts, Pty, open};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use vt100::Parser;
 
-use crate::{PATIENCE, process::ended_within};
+use crate::PATIENCE;
+use crate::process::ended_within;
 
 const ROWS: u16 = 24;
 

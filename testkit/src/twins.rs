@@ -1,6 +1,7 @@
 //! How many lines of two steps are the same: the longest common subsequence of each pair of files.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
+use std::{fs, io};
 
 /// How alike two files are.
 #[derive(Debug, Clone)]

@@ -1,9 +1,7 @@
 //! The cause that a client reports when its connection ends without a goodbye (row 48).
 
-use std::{
-    io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
-};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use crate::{Chat, PATIENCE, peer};
 

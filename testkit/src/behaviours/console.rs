@@ -1,9 +1,7 @@
 //! Consoles and exit codes (rows 12, 20 to 23).
 
-use std::{
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::{Chat, End, Lines, Peer, Process, Server, best_of_three, system};
 

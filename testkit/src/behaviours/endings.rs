@@ -1,11 +1,9 @@
 //! How conversations and programs end (rows 13 to 15, 24 to 26).
 
-use std::{
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::{Chat, Peer, Process, best_of_three, peer};
 

@@ -1,21 +1,16 @@
 //! Many clients that ask for much, and another that wants an answer (rows 42, 46).
 
-use std::{
-    io::{ErrorKind, Write},
-    net::TcpStream,
-    sync::mpsc::{self, Sender},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
 use super::isolation::BUFFER;
-use crate::{
-    Chat, PATIENCE, peer,
-    raw::{Raw, Taken, nonblocking, take},
-    system,
-};
+use crate::raw::{Raw, Taken, nonblocking, take};
+use crate::{Chat, PATIENCE, peer, system};
 
 /// Forty clients in a room of 5,000 ask for `/who` as often as the default rate allows. A client of
 /// another room is answered within 20 ms, half of the time. (42)

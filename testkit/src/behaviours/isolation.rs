@@ -1,21 +1,15 @@
 //! What a slow room and a client that left do not do to others (rows 36, 37, 41).
 
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::slow::{Account, numbered};
-use crate::{
-    Chat,
-    raw::{Raw, Taken, nonblocking, take},
-};
+use crate::Chat;
+use crate::raw::{Raw, Taken, nonblocking, take};
 
 /// How much a thread reads at once.
 pub(super) const BUFFER: usize = 256 * 1024;

@@ -1,13 +1,12 @@
 //! What a client reads that does not keep up with its room (rows 39, 40, 44).
 
-use std::{
-    io::Write,
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::slow::{Account, numbered};
-use crate::{Chat, Server, raw::Raw};
+use crate::raw::Raw;
+use crate::{Chat, Server};
 
 /// More lines than all socket buffers hold.
 const LINES: usize = 16_000;

@@ -1,18 +1,13 @@
 //! What is refused, and what runs out (rows 8, 17 to 19).
 
-use std::{
-    cell::Cell,
-    io::{BufRead, BufReader, Write},
-    thread,
-    time::{Duration, Instant},
-};
+use std::cell::Cell;
+use std::io::{BufRead, BufReader, Write};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::slots::let_in;
-use crate::{
-    Chat, PATIENCE, Peer, Server, best_of_three, peer,
-    process::{End, Process},
-    system,
-};
+use crate::process::{End, Process};
+use crate::{Chat, PATIENCE, Peer, Server, best_of_three, peer, system};
 
 /// A line that never ends is cut early, at no cost in memory, and the others are served. (8)
 pub fn an_endless_line_is_cut(chat: &Chat) {

@@ -1,6 +1,7 @@
 //! Bytes in any shape, in any pieces (rows 1 to 7, 9 to 11, 30).
 
-use std::{thread, time::Duration};
+use std::thread;
+use std::time::Duration;
 
 use crate::{Chat, Peer};
 

@@ -1,6 +1,7 @@
 //! How little memory a thousand clients need, with the settings that everybody uses (row 38).
 
-use crate::{Chat, Server, raw::Raw, system};
+use crate::raw::Raw;
+use crate::{Chat, Server, system};
 
 /// What a server may use.
 const MEMORY: usize = 64 << 20;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Chat, End, Lines, PATIENCE, Process, Server, raw::Raw};
+use crate::raw::Raw;
+use crate::{Chat, End, Lines, PATIENCE, Process, Server};
 
 /// An operator that types more than its full screen shows is where the server takes it to be. Only
 /// lines on the screen are lost. (43)

@@ -1,11 +1,9 @@
 //! Names, rooms and what they remember (rows 27, 28, 29, 31, 35, 47).
 
-use std::{
-    io::{Read, Write},
-    net::Shutdown,
-    sync::Barrier,
-    thread,
-};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::sync::Barrier;
+use std::thread;
 
 use super::limits::told;
 use crate::{Chat, PATIENCE, Peer, Server, peer};

@@ -1,11 +1,9 @@
 //! Connection slots: how many connections a server holds, and what the others get (rows 49, 50).
 
-use std::{
-    io::{BufRead, BufReader, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 

@@ -1,11 +1,9 @@
 //! Who reads too slowly, and who talks too fast, in a room that counts lines (rows 16, 32).
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    net::TcpStream,
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::{Chat, PATIENCE, peer};
 

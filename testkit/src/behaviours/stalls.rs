@@ -1,12 +1,10 @@
 //! Clients that read steadily but too slowly, and clients that stall for a moment (rows 45, 56).
 
-use std::{
-    io::{ErrorKind, Read},
-    net::{SocketAddr, TcpStream},
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::slow::{Account, flood_until};
 use crate::{Chat, PATIENCE, peer};
