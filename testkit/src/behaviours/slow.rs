@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::{Chat, PATIENCE, peer};
 
 /// The length of numbered lines.
-const LENGTH: usize = 1000;
+pub(super) const LENGTH: usize = 1000;
 
 /// A line with its number, for [`Account`].
 pub(super) fn numbered(n: usize) -> String {
