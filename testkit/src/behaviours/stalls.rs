@@ -221,8 +221,12 @@ pub fn a_short_stall_costs_no_line(chat: &Chat) {
             let before = reader.account.next;
             reader.read_fast(started + READING);
             let read = reader.account.next - before;
-            // The buffers between server and client hold less than 2 MB: the rest is the stall.
-            assert!(read > 2000, "the flood is too slow for a stall: {read}");
+            if reader.at_eof {
+                return;
+            }
+            // At this pace, more is said in a stall than the 0.6 MB that the buffers between server
+            // and client hold.
+            assert!(read > 1000, "the flood is too slow for a stall: {read}");
             thread::sleep(stall);
         }
     };
