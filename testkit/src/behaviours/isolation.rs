@@ -1,21 +1,15 @@
 //! What a slow room and a client that left do not do to others (rows 36, 37, 41).
 
-use std::{
-    io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::slow::{Account, LENGTH, numbered};
-use crate::{
-    Chat,
-    raw::{Raw, Taken, nonblocking, take},
-};
+use crate::Chat;
+use crate::raw::{Raw, Taken, nonblocking, take};
 
 /// How much a thread reads at once.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -188,12 +182,7 @@ impl Sender {
         client.say("/exit");
         let stream = nonblocking(vec![client]).remove(0);
         let (left, taken) = (Instant::now(), Instant::now());
-        Self {
-            addr,
-            stream,
-            left,
-            taken,
-        }
+        Self { addr, stream, left, taken }
     }
 
     /// Sends what the socket takes. If the server has closed, the next client leaves.
