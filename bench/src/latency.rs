@@ -172,9 +172,7 @@ impl Run {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let line = &mut self.partial[n];
             line.extend_from_slice(piece);
-            let Some(text) = line.strip_suffix(b"\n") else {
-                continue;
-            };
+            let Some(text) = line.strip_suffix(b"\n") else { continue };
             // The baseline echoes to the sender, which is client 0.
             if let Some(number) = number(text).filter(|_| n > 0) {
                 let due = self.start + self.interval * number;

@@ -204,9 +204,7 @@ impl Load {
 
     fn send(&mut self) {
         for n in 0..self.unsent.len() {
-            let Some(unsent) = self.unsent[n].filter(|unsent| *unsent > 0) else {
-                continue;
-            };
+            let Some(unsent) = self.unsent[n].filter(|unsent| *unsent > 0) else { continue };
             // All lines are the same: what is left begins in the middle of one.
             let start = (self.shape.length - unsent % self.shape.length) % self.shape.length;
             let end = (start + unsent).min(self.chunk.len());

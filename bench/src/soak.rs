@@ -161,12 +161,8 @@ fn read(stream: &TcpStream, names: &[&str], own: &str) -> anyhow::Result<(u64, b
         let Some(Ok(line)) = lines.next() else {
             return Ok((received, false));
         };
-        let Some((name, text)) = line.split_once(": ") else {
-            continue;
-        };
-        let Some(talker) = names.iter().position(|talker| *talker == name) else {
-            continue;
-        };
+        let Some((name, text)) = line.split_once(": ") else { continue };
+        let Some(talker) = names.iter().position(|talker| *talker == name) else { continue };
         if text == "end" {
             ended += 1;
             continue;

@@ -119,9 +119,7 @@ impl Drop for Terminal {
 /// is one of several threads: it can run on for a moment before the stop takes effect, and then it
 /// has set the terminal too early.
 fn resume(state: &EditorState) {
-    let Some(settings) = state.settings.get() else {
-        return;
-    };
+    let Some(settings) = state.settings.get() else { return };
     // All fail if the terminal is gone.
     let _ = tcsetattr(io::stdin(), OptionalActions::Now, settings);
     let _ = io::stdout().write_all(b"\x1b[?2004h");

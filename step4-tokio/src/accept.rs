@@ -97,9 +97,7 @@ impl Backoff {
 
 /// Sends the reason and closes. It never waits: a fresh socket has room for a line.
 fn refuse(stream: TcpStream) {
-    let Ok(mut stream) = stream.into_std() else {
-        return;
-    };
+    let Ok(mut stream) = stream.into_std() else { return };
     // If any of this fails, the client is gone already.
     let _ = stream.write(format!("{}\n", Line::Error("server is full")).as_bytes());
     let _ = stream.shutdown(Close::Write);

@@ -75,9 +75,7 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
         }
         // Take what is queued already: the busier the room, the larger the batches.
         for _ in 0..EVENTS {
-            let Ok(event) = inbox.events.try_recv() else {
-                break;
-            };
+            let Ok(event) = inbox.events.try_recv() else { break };
             hub.handle(event);
         }
         hub.deliver().await;

@@ -56,9 +56,7 @@ pub fn ignore_stops_in_background() {
         if !io::stdin().is_terminal() || env::var_os(DONE).is_some() {
             return;
         }
-        let Ok(program) = env::current_exe() else {
-            return;
-        };
+        let Ok(program) = env::current_exe() else { return };
         // This only returns if it fails. Then the server still works in the foreground.
         let _ = process::Command::new("sh")
             .args(["-c", "trap '' TTIN TTOU; exec \"$0\" \"$@\""])

@@ -70,9 +70,7 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
         }
         // Take what is queued already: the busier the room, the larger the batches.
         for _ in 0..EVENTS {
-            let Ok(event) = inbox.events.try_recv() else {
-                break;
-            };
+            let Ok(event) = inbox.events.try_recv() else { break };
             hub.handle(event);
         }
         hub.flush_rooms();
@@ -152,9 +150,7 @@ impl Hub {
 
     fn receive(&mut self, id: Id, lines: Vec<Result<String, LineError>>, permit: &Permit) {
         for line in lines {
-            let Some(member) = self.members.get(&id).filter(|_| self.open) else {
-                return;
-            };
+            let Some(member) = self.members.get(&id).filter(|_| self.open) else { return };
             // Others learn of a newcomer before they receive anything from it.
             let room = member.room;
             self.announce(room);

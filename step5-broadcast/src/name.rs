@@ -20,9 +20,9 @@ pub(crate) fn key(name: &str) -> String {
 ///
 /// The rule, for the client.
 pub(crate) fn check(name: &str) -> Result<(), String> {
-    let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
-    if letters && begins && name.len() <= MAX_NAME {
+    let begins = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    if begins && name.bytes().all(valid) && name.len() <= MAX_NAME {
         return Ok(());
     }
     Err(format!(

@@ -57,9 +57,10 @@ pub(crate) async fn read(
             };
             open = !undecoded.is_empty();
         }
-        let lines = match open {
-            true => decode(&mut decoder, &mut undecoded, bucket.available().min(LINES)),
-            false => decoder.finish().collect(),
+        let lines = if open {
+            decode(&mut decoder, &mut undecoded, bucket.available().min(LINES))
+        } else {
+            decoder.finish().collect()
         };
         bucket.take(lines.len());
         open &= lines.last() != Some(&Err(LineError::Unterminated));

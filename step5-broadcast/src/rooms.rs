@@ -61,9 +61,7 @@ impl Hub {
         mut text: Vec<u8>,
         permit: Option<Permit>,
     ) {
-        let Some(member) = self.members.get_mut(&id) else {
-            return;
-        };
+        let Some(member) = self.members.get_mut(&id) else { return };
         member.room = room;
         let name = member.name.clone();
         // A leave notice of the same name comes before this join.
@@ -82,9 +80,7 @@ impl Hub {
     /// Takes a member out of its room. It has received everything up to here. An empty room ends,
     /// except the lobby.
     pub(crate) fn exit(&mut self, id: Id, permit: Option<&Permit>) {
-        let Some(member) = self.members.get(&id) else {
-            return;
-        };
+        let Some(member) = self.members.get(&id) else { return };
         let (room, name) = (member.room, member.name.clone());
         self.flush(room);
         self.room(room).members.remove(&id);
@@ -143,9 +139,7 @@ impl Hub {
     /// Sends lines to one member, behind everything that its room has said so far. They are kept
     /// back until the event is handled: all answers to one read are one batch.
     pub(crate) fn send(&mut self, id: Id, lines: Vec<u8>, permit: Option<Permit>) {
-        let Some(room) = self.members.get(&id).map(|member| member.room) else {
-            return;
-        };
+        let Some(room) = self.members.get(&id).map(|member| member.room) else { return };
         self.flush(room);
         match &mut self.answers {
             Some((last, answers, _)) if *last == id => answers.extend(lines),

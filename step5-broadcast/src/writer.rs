@@ -177,9 +177,7 @@ impl Writer {
         if n > 0 {
             self.progress = Instant::now();
         }
-        let Some(batch) = self.queue.front() else {
-            return;
-        };
+        let Some(batch) = self.queue.front() else { return };
         for range in batch.visible(self.id, self.at) {
             self.at = range.start + n.min(range.len());
             if n < range.len() {

@@ -138,9 +138,7 @@ impl Model {
     }
 
     fn flush_notices(&mut self, key: &str) {
-        let Some(room) = self.rooms.get_mut(key) else {
-            return;
-        };
+        let Some(room) = self.rooms.get_mut(key) else { return };
         let joined = std::mem::take(&mut room.joined);
         let left = std::mem::take(&mut room.left);
         let list = |names: Vec<&str>| match names.len() {

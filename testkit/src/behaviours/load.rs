@@ -45,12 +45,8 @@ fn read_all(stream: TcpStream, senders: &[String], count: usize) {
         assert!(lines.read_until(b'\n', &mut line).expect("lines") > 0, "cut off");
         let text = std::str::from_utf8(&line).expect("UTF-8").trim_end();
         assert!(!text.starts_with('!'), "{text}");
-        let Some((name, said)) = text.split_once(": ") else {
-            continue;
-        };
-        let Some(who) = senders.iter().position(|sender| sender == name) else {
-            continue;
-        };
+        let Some((name, said)) = text.split_once(": ") else { continue };
+        let Some(who) = senders.iter().position(|sender| sender == name) else { continue };
         if said == "end" {
             assert_eq!(next[who], count, "lines of {name} are missing");
             ended += 1;
