@@ -47,7 +47,7 @@ impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { limit } => write!(f, "line too long (at most {limit} bytes)"),
-            Self::Unterminated => write!(f, "line without an end"),
+            Self::Unterminated => write!(f, "unterminated line"),
         }
     }
 }

@@ -89,7 +89,7 @@ fn read(
     exit: Receiver<io::Result<()>>,
 ) -> io::Result<()> {
     stream.set_read_timeout(Some(POLL))?;
-    let mut decoder = LineDecoder::new(MAX_TEXT);
+    let mut decoder = LineDecoder::for_telnet(MAX_TEXT);
     let mut buf = [0; 4096];
     let mut deadline = None;
     loop {

@@ -69,7 +69,7 @@ pub(crate) async fn run(
     let guard = LeaveGuard { id, events };
     match serve(&stream, &guard, outbox, rate).await {
         Ending::Goodbye { open } => close(stream, open).await,
-        Ending::TooSlow => warn!(id, %addr, "disconnected: accepted nothing for {NO_PROGRESS:?}"),
+        Ending::TooSlow => warn!(id, %addr, "disconnected: took nothing for {NO_PROGRESS:?}"),
         Ending::Lost(error) => debug!(id, %addr, %error, "connection lost"),
     }
 }
