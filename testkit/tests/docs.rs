@@ -26,12 +26,13 @@ fn links(text: &str) -> Vec<&str> {
 
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
-    let slug = |heading: &str| -> String {
-        let heading = heading.trim_start_matches('#').trim().to_lowercase();
-        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-    };
-    headings.map(slug).collect()
+    headings.map(anchor).collect()
+}
+
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 #[test]
@@ -56,6 +57,22 @@ fn links_lead_somewhere() {
         }
     }
     assert!(checked > 10, "only {checked} links were found");
+}
+
+#[test]
+fn the_glossary_defines_each_term_in_two_sentences_and_shows_it() {
+    let page = fs::read_to_string(root().join("docs/glossary.md")).unwrap();
+    let mut terms = Vec::new();
+    for entry in page.split("\n### ").skip(1) {
+        let (term, text) = entry.split_once('\n').unwrap();
+        let sentences = text.split_whitespace().filter(|word| word.ends_with('.')).count();
+        assert_eq!(sentences, 2, "sentences about {term}");
+        let shown = links(text).iter().any(|link| link.starts_with("../") && link.ends_with(".rs"));
+        assert!(shown, "{term} has no link to the code");
+        terms.push(anchor(term));
+    }
+    assert!(terms.is_sorted(), "{terms:?}");
+    assert!((40..=60).contains(&terms.len()), "{} terms", terms.len());
 }
 
 /// The behaviours that the steps promise, each a test in the lists of these steps.
