@@ -1,26 +1,21 @@
-//! Step 1: two threads in one process, joined by two bounded channels.
+//! Step 1: a writer, a peer and a reader in one process, joined by two bounded channels.
 //!
 //! ```text
 //! stdin → writer → channel → peer → channel → reader → stdout
 //! ```
 //!
-//! Ownership is the lesson. A line is owned by one thread at a time and moves through a channel to
-//! the next. A sender is owned, too, and dropping the last one is the only shutdown signal there
-//! is: the writer drops its sender at `/exit` or at the end of input, the peer's loop ends because
-//! that channel closed, which drops the peer's sender, and the reader's loop ends in turn. There is
-//! no flag to set and none to forget.
+//! The lesson is ownership:
 //!
-//! A full channel holds its sender up: whoever is slow slows down the one before it, and memory
-//! stays bounded.
-
-use std::fmt::Display;
-use std::io::{self, Write};
+//! - *A line has one owner at a time.* It moves through a channel to the next thread. Nothing is
+//!   shared, so nothing is locked.
+//! - *A channel closes when its last sender is dropped, and this is the only shutdown signal.* At
+//!   `/exit` or EOF the writer returns and drops its sender. That ends the peer's loop, so the peer
+//!   returns and drops its own sender, which ends the reader's loop. There is no flag to forget.
+//! - *A full channel makes its sender wait.* A slow reader slows down the peer, and the peer slows
+//!   down the writer: this is backpressure. So memory is bounded.
+//!
+//! Read [`peer`] first, then [`client`]. [`console`] and `main` are the frame.
 
 pub mod client;
+pub mod console;
 pub mod peer;
-
-/// Writes a line of status to stderr.
-pub fn log(status: impl Display) {
-    // A closed stderr must not end the chat.
-    let _ = writeln!(io::stderr(), "{status}");
-}

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use step1_channels::{client, log, peer};
+use common::lines;
+use step1_channels::console::status;
+use step1_channels::{client, peer};
 
 const EXAMPLES: &str = "Examples:
-  step1-channels                        type lines, /exit leaves
-  printf 'one\\ntwo\\n' | step1-channels  each line comes back";
+  step1-channels                        each line you type comes back; /exit leaves
+  printf 'one\\ntwo\\n' | step1-channels  the same with piped input";
 
 /// Chat with a thread of the same process, over two bounded channels.
 #[derive(Parser)]
@@ -18,10 +20,10 @@ struct Cli {}
 
 fn main() -> ExitCode {
     let Cli {} = Cli::parse();
-    match client::run(io::stdin(), io::stdout(), peer::run).context("the chat failed") {
+    match client::run(lines(io::stdin()), io::stdout(), peer::run).context("the chat failed") {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(format_args!("error: {error:#}"));
+            status(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

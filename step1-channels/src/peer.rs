@@ -2,12 +2,13 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
-/// Answers until `lines` closes, or until nobody is left to read the replies.
+/// Answers until the writer drops its sender, or until the reader drops its receiver.
 ///
-/// A full reply channel holds the peer up. Returning drops `replies`, which ends the reader.
-pub fn run(lines: Receiver<String>, replies: SyncSender<String>) {
-    while let Ok(line) = lines.recv() {
-        if replies.send(line).is_err() {
+/// Dropping `to_reader`, when this returns, ends the reader.
+pub fn run(from_writer: Receiver<String>, to_reader: SyncSender<String>) {
+    while let Ok(line) = from_writer.recv() {
+        // Waits while the channel is full.
+        if to_reader.send(line).is_err() {
             return;
         }
     }

@@ -1,5 +1,5 @@
-//! The console end, and with it the whole conversation: a writer thread that blocks on the console,
-//! and a reader that blocks on the socket.
+//! The console end: a writer that waits for the keyboard, and a reader that waits for the socket.
+//! Both sides of the connection run it.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,95 +7,105 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Input, LineDecoder, LineError, MAX_TEXT, sanitize};
+use common::{Input, LineDecoder, LineError, Lines, MAX_TEXT, sanitize};
 
-use crate::log;
+use crate::console::status;
 
-/// How long the reader may be blocked before it looks whether the writer wants to leave.
+/// How long the reader may be blocked before it looks for an [`Exit`].
 pub(crate) const POLL: Duration = Duration::from_millis(100);
 
-/// How long what still comes is printed after `/exit`.
+/// How long the reader prints what still arrives after `/exit`.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Chats over `stream` until either side leaves.
+/// Why the writer ends the chat. A channel that closes without this message means EOF: no more
+/// lines will be typed.
+enum Exit {
+    /// `/exit` was typed.
+    Typed,
+    /// The connection was reset, or a typed line is unterminated.
+    Failed(io::Error),
+}
+
+/// Chats over `stream` until either side leaves. The calling thread is the reader.
 ///
 /// # Errors
 ///
-/// A connection that broke (its end is no error), a flood without a line end from either side, a
-/// writer thread that could not start, or a `screen` that cannot be written to. One that is closed
-/// is no error: nobody is left to read.
+/// A writer that could not start, a connection that broke (EOF is no error), an unterminated line
+/// from either side, or an output that cannot be written to. A closed output is no error: nobody
+/// reads any more.
 pub fn run(
     stream: TcpStream,
-    console: impl Iterator<Item = Result<String, LineError>> + Send + 'static,
-    screen: impl Write,
+    typed: impl Iterator<Item = Result<String, LineError>> + Send + 'static,
+    output: impl Write,
 ) -> io::Result<()> {
+    // Send small writes at once. By default, TCP holds them back until the other side has
+    // acknowledged the last one: this is Nagle's algorithm.
     stream.set_nodelay(true)?;
-    let (exit, exited) = mpsc::channel();
-    let outgoing = stream.try_clone()?;
-    // Nobody joins the writer: it may be blocked on the console, where nothing wakes it.
-    thread::Builder::new().name("writer".into()).spawn(move || write(outgoing, console, exit))?;
-    read(stream, screen, exited)
+    // A second handle of the same socket, not a second socket.
+    let handle = stream.try_clone()?;
+    let (exit, on_exit) = mpsc::channel();
+    // Never joined: it may be waiting for the keyboard, where nothing wakes it.
+    thread::Builder::new().name("writer".into()).spawn(move || write(handle, typed, exit))?;
+    match read(stream, output, on_exit) {
+        // As after `| head -1`.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }
 
-/// Console to socket. Sends to `exit` in order to leave; dropping it only means that no more lines
-/// will come.
+/// Keyboard to socket, until `/exit` or EOF.
 fn write(
     mut stream: TcpStream,
-    console: impl Iterator<Item = Result<String, LineError>>,
-    exit: Sender<io::Result<()>>,
+    typed: impl Iterator<Item = Result<String, LineError>>,
+    exit: Sender<Exit>,
 ) {
-    let mut left = None;
-    for line in console {
+    let mut leave = None;
+    for line in typed {
         match line {
+            Ok(line) if Input::parse(&line) == Input::Blank => {}
             Ok(line) => {
-                let input = Input::parse(&line);
-                if input == Input::Blank {
-                    continue;
-                }
-                match stream.write_all(format!("{line}\n").as_bytes()) {
-                    // A socket tells this once: the reader would take it for an orderly end.
-                    Err(error) if error.kind() == ErrorKind::ConnectionReset => {
-                        left = Some(Err(error));
-                        break;
+                let bytes = format!("{line}\n");
+                if let Err(error) = stream.write_all(bytes.as_bytes()) {
+                    // The OS reports a reset once per socket. The writer got it, so the reader
+                    // would only get EOF. The reader notices every other end of the connection.
+                    if error.kind() == ErrorKind::ConnectionReset {
+                        // Fails if the reader has ended.
+                        let _ = exit.send(Exit::Failed(error));
                     }
-                    // The other side has ended, which the reader learns from the same socket.
-                    Err(_) => return,
-                    Ok(()) => {}
+                    return;
                 }
-                if input == Input::Exit {
-                    left = Some(Ok(()));
+                if Input::parse(&line) == Input::Exit {
+                    leave = Some(Exit::Typed);
                     break;
                 }
             }
-            Err(error @ LineError::TooLong { .. }) => log(error),
+            Err(error @ LineError::TooLong { .. }) => status(error),
             Err(error @ LineError::Unterminated) => {
-                left = Some(Err(io::Error::other(error)));
+                leave = Some(Exit::Failed(io::Error::other(error)));
                 break;
             }
         }
     }
-    // Fails if the other side is gone, which the reader learns, too.
+    // Fails if the connection has ended, which the reader notices too.
     let _ = stream.shutdown(Shutdown::Write);
-    if let Some(left) = left {
-        // Fails if the reader has ended: then we have left.
-        let _ = exit.send(left);
+    if let Some(leave) = leave {
+        // Fails if the reader has ended.
+        let _ = exit.send(leave);
     }
 }
 
-/// Socket to screen, until the other side ends, or for [`LINGER`] after the writer left.
-fn read(
-    mut stream: TcpStream,
-    mut screen: impl Write,
-    exit: Receiver<io::Result<()>>,
-) -> io::Result<()> {
+/// Socket to output, until the other side leaves, or for [`LINGER`] after `/exit`.
+fn read(mut stream: TcpStream, mut output: impl Write, on_exit: Receiver<Exit>) -> io::Result<()> {
     stream.set_read_timeout(Some(POLL))?;
     let mut decoder = LineDecoder::for_telnet(MAX_TEXT);
     let mut buf = [0; 4096];
     let mut deadline = None;
     loop {
-        if let Ok(left) = exit.try_recv() {
-            left?;
-            deadline = Some(Instant::now() + LINGER);
+        match on_exit.try_recv() {
+            Ok(Exit::Typed) => deadline = Some(Instant::now() + LINGER),
+            Ok(Exit::Failed(error)) => return Err(error),
+            // No message yet; or EOF on stdin, and there will be none.
+            Err(_) => {}
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(());
@@ -103,6 +113,7 @@ fn read(
         let n = match stream.read(&mut buf) {
             Ok(n) => n,
             Err(error) => match error.kind() {
+                // A timeout is `WouldBlock` on Unix, `TimedOut` on Windows.
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => continue,
                 _ => return Err(error),
             },
@@ -111,36 +122,35 @@ fn read(
             0 => decoder.finish(),
             n => decoder.feed(&buf[..n]),
         };
-        let (shown, left) = show(lines)?;
-        match screen.write_all(shown.as_bytes()).and_then(|()| screen.flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-            written => written?,
-        }
-        if left {
+        if !print(lines, &mut output)? {
             return Ok(());
         }
         if n == 0 {
-            // What was piped in may be on its way still; a writer that waits for Enter is not.
-            return exit.recv_timeout(POLL).unwrap_or(Ok(()));
+            // If input was piped in, the writer may still be sending it: give it 100 ms. If it is
+            // waiting for the keyboard, there is nothing to wait for.
+            return match on_exit.recv_timeout(POLL) {
+                Ok(Exit::Failed(error)) => Err(error),
+                Ok(Exit::Typed) | Err(_) => Ok(()),
+            };
         }
     }
 }
 
-/// What the screen shows of `lines`, and whether the other side left with them.
-fn show(lines: impl Iterator<Item = Result<String, LineError>>) -> io::Result<(String, bool)> {
-    let mut shown = String::new();
+/// Prints what the other side says. Returns `false` after its `/exit`.
+fn print(lines: Lines<'_>, output: &mut impl Write) -> io::Result<bool> {
     for line in lines {
         match line {
             Ok(line) => match Input::parse(&line) {
-                Input::Exit => return Ok((shown, true)),
+                Input::Exit => return Ok(false),
                 Input::Blank => {}
                 Input::Text(_) | Input::Command { .. } => {
-                    shown += &format!("peer: {}\n", sanitize(&line));
+                    writeln!(output, "peer: {}", sanitize(&line))?;
+                    output.flush()?;
                 }
             },
-            Err(error @ LineError::TooLong { .. }) => log(error),
+            Err(error @ LineError::TooLong { .. }) => status(error),
             Err(error @ LineError::Unterminated) => return Err(io::Error::other(error)),
         }
     }
-    Ok((shown, false))
+    Ok(true)
 }

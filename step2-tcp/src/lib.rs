@@ -1,4 +1,4 @@
-//! Step 2: the peer becomes another process, and the channel between them a TCP connection.
+//! Step 2: the peer becomes another process, and the channels to it a TCP connection.
 //!
 //! ```text
 //! stdin → writer ─┐             ┌─ reader → stdout
@@ -6,37 +6,35 @@
 //! stdout ← reader ┘             └─ writer ← stdin
 //! ```
 //!
-//! Each side has a reader and a writer, and each of them is blocked on its own I/O: the reader in a
-//! read of the socket, the writer in a read of the console. So when one of them ends, the other
-//! does not know. When the connection ends, the writer still waits for Enter, which is easy: the
-//! program ends when its reader does, and takes the writer with it. When somebody types `/exit`,
-//! the writer knows and the reader does not, which is the story of this step. None of the obvious
-//! ways wakes the reader:
+//! Both sides have a writer, which waits for the keyboard, and a reader, which waits for the
+//! socket. A thread that is blocked in one call notices nothing else, so neither notices that the
+//! other has ended. One direction is easy: when the connection ends, the reader returns, the
+//! program ends, and a blocked writer ends with it. The other direction is the lesson: when you type
+//! `/exit`, the writer knows it, and the reader is blocked in `read`. What could wake it?
 //!
-//! - *Dropping the writer's clone of the stream* closes nothing. Both clones are one socket, which
-//!   stays open until the last of them is gone, and the other one sits in the blocked reader.
-//! - *`shutdown(Write)`* tells the other side that nothing more will come. Our own reader goes on
-//!   waiting for a side that may have plenty left to say.
-//! - *`read_line` with a timeout* looks like the way out and loses data: the timeout may strike in
-//!   the middle of a character, and then `read_line` throws away what it had read of the line.
+//! - *Dropping the writer's handle of the socket* does not. Both handles belong to one socket, which
+//!   stays open until the last handle is dropped, and the blocked reader holds the other one.
+//! - *`shutdown(Write)`* does not. It tells the other side that nothing more will come. The other
+//!   side may still have a lot to send, and our reader waits for it.
+//! - *`shutdown(Both)`* does, at once. But it also ends the reading: the reader gets EOF and prints
+//!   nothing of what still arrives, and after `/exit` it has to print that for up to a second. Step 3
+//!   uses `shutdown(Both)` when nothing is left to print.
+//! - *A read timeout under `read_line`* does, but it loses data. The timeout may strike in the middle
+//!   of a character, and then `read_line` discards what it has read of the line.
 //!
-//! So the writer sends the reader a message, over a channel, and the reader has a read timeout that
-//! lets it look there ten times a second. `WouldBlock` (on Windows `TimedOut`) then means "go
-//! and look", never "the connection broke": it must not go up through `?` with the errors that do.
-//! A read of 0 bytes is no error either, but the end of what the other side had to say. Bytes
-//! go through [`common::LineDecoder`], which keeps half a line for as long as it takes.
+//! So the reader calls `read` with a timeout of 100 ms, and after each call it looks into a channel
+//! for a message from the writer. `WouldBlock` (on Windows `TimedOut`) now means "look", so it must
+//! not go up through `?` as an error. [`common::LineDecoder`] keeps the bytes of an unfinished line
+//! over any number of reads.
 //!
-//! Only a message means "leave". A channel that merely closed means that the writer is done, since
-//! stdin ended: the connection is half closed, and the reader reads on.
-
-use std::fmt::Display;
-use std::io::{self, Write};
+//! Two endings look similar and mean different things. A *message* in the channel means "leave". A
+//! *closed* channel means EOF on stdin: no more lines will be typed, the connection is half-closed,
+//! and the reader goes on until the other side closes too.
+//!
+//! Read [`client`] first: it is the whole chat, for both sides. [`server`] accepts the client; most of
+//! it is hardening, for lines that you type before the client comes. [`console`] and `main` are the
+//! frame.
 
 pub mod client;
+pub mod console;
 pub mod server;
-
-/// Writes a line of status to stderr.
-pub fn log(status: impl Display) {
-    // A closed stderr must not end the chat.
-    let _ = writeln!(io::stderr(), "{status}");
-}

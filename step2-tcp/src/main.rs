@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use common::{check_address, lines};
-use step2_tcp::{client, log, server};
+use step2_tcp::console::status;
+use step2_tcp::{client, server};
 
 const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
 
@@ -29,13 +30,13 @@ struct Cli {
 enum Command {
     /// Wait for one client and chat with it
     Server {
-        /// Where to listen; port 0 takes any free one
+        /// The address to listen on; port 0 takes any free one
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
     },
-    /// Chat with a server
+    /// Connect to a server
     Client {
-        /// Where the server listens
+        /// The address of the server
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
     },
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(format_args!("error: {error:#}"));
+            status(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -54,19 +55,17 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Server { addr } => {
-            let listener = check_address(&addr)
-                .map_err(io::Error::from)
-                .and_then(TcpListener::bind)
-                .with_context(|| format!("cannot listen on {addr}"))?;
-            log(format_args!("listening on {}", listener.local_addr()?));
-            server::run(listener, io::stdin(), io::stdout()).context("the conversation broke")
+            let context = || format!("cannot listen on {addr}");
+            let addr = check_address(&addr).with_context(context)?;
+            let listener = TcpListener::bind(addr).with_context(context)?;
+            status(format_args!("listening on {}", listener.local_addr()?));
+            server::run(listener, io::stdin(), io::stdout()).context("the chat failed")
         }
         Command::Client { addr } => {
-            let stream = check_address(&addr)
-                .map_err(io::Error::from)
-                .and_then(TcpStream::connect)
-                .with_context(|| format!("cannot connect to {addr}"))?;
-            client::run(stream, lines(io::stdin()), io::stdout()).context("the conversation broke")
+            let context = || format!("cannot connect to {addr}");
+            let addr = check_address(&addr).with_context(context)?;
+            let stream = TcpStream::connect(addr).with_context(context)?;
+            client::run(stream, lines(io::stdin()), io::stdout()).context("the chat failed")
         }
     }
 }

@@ -2,77 +2,66 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use common::{Input, LineError, lines};
+use common::{Input, lines};
 
 use crate::client::{self, POLL};
 
-/// How many lines typed before the client comes are kept for it. More stay unread.
-const KEPT: usize = 256;
+/// How many lines are kept if you type before the client comes. The rest stays unread.
+const QUEUE: usize = 256;
 
-type Typed = Result<String, LineError>;
-
-/// Accepts one client and chats with it; the system refuses any other. The listener is closed
-/// before the conversation begins.
-///
-/// Returns at once if `/exit` is typed before the client comes.
+/// Accepts one client and chats with it. The listener closes before the chat begins, so the OS
+/// refuses every other client. Returns at once if `/exit` is typed before the client comes.
 ///
 /// # Errors
 ///
 /// A thread that could not start, a failed accept, and those of [`client::run`].
 pub fn run(
     listener: TcpListener,
-    console: impl Read + Send + 'static,
-    screen: impl Write,
+    input: impl Read + Send + 'static,
+    output: impl Write,
 ) -> io::Result<()> {
-    let (to_typed, typed) = mpsc::sync_channel(0);
-    thread::Builder::new()
-        .name("console".into())
-        .spawn(move || lines(console).try_for_each(|line| to_typed.send(line)))?;
-    let mut kept = Vec::new();
-    match accept(listener, &typed, &mut kept)? {
-        Some(stream) => client::run(stream, kept.into_iter().chain(typed), screen),
+    let (to_writer, typed) = mpsc::sync_channel(QUEUE);
+    let (exit, on_exit) = mpsc::channel();
+    // There is no writer before there is a client. Meanwhile this thread waits for the keyboard.
+    thread::Builder::new().name("keyboard".into()).spawn(move || {
+        for line in lines(input) {
+            if line.as_deref().map(Input::parse) == Ok(Input::Exit) {
+                // Fails if a client has come. Then the writer finds the line in its queue.
+                let _ = exit.send(());
+            }
+            if to_writer.send(line).is_err() {
+                return;
+            }
+        }
+    })?;
+    match accept(listener, on_exit)? {
+        Some(stream) => client::run(stream, typed.into_iter(), output),
         None => Ok(()),
     }
 }
 
-/// The first client, or `None` if the console leaves before it comes.
+/// The first client, or `None` if `/exit` is typed before it comes.
 ///
-/// A blocked accept could not look at the console, and it has no timeout: so it does not block, and
-/// the wait is for the console instead.
-fn accept(
-    listener: TcpListener,
-    typed: &Receiver<Typed>,
-    kept: &mut Vec<Typed>,
-) -> io::Result<Option<TcpStream>> {
+/// A blocked `accept` notices nothing else, and it has no timeout. So this one does not block.
+fn accept(listener: TcpListener, on_exit: Receiver<()>) -> io::Result<Option<TcpStream>> {
     listener.set_nonblocking(true)?;
-    let mut left = false;
     loop {
+        // Looked at first: a client that connected before `/exit` is served.
+        let exit = on_exit.try_recv().is_ok();
         match listener.accept() {
             Ok((stream, _)) => {
-                // Some systems hand the listener's mode down.
+                // Some systems pass the listener's mode on.
                 stream.set_nonblocking(false)?;
                 return Ok(Some(stream));
             }
             Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::Interrupted if left => return Ok(None),
-                ErrorKind::WouldBlock | ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock | ErrorKind::Interrupted if exit => return Ok(None),
+                ErrorKind::WouldBlock | ErrorKind::Interrupted => thread::sleep(POLL),
                 _ => return Err(error),
             },
-        }
-        if kept.len() == KEPT {
-            thread::sleep(POLL);
-            continue;
-        }
-        match typed.recv_timeout(POLL) {
-            Ok(line) => {
-                left = line.as_deref().map(Input::parse) == Ok(Input::Exit);
-                kept.push(line);
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(POLL),
         }
     }
 }
