@@ -79,6 +79,7 @@ struct Slots(Arc<()>);
 
 impl Slots {
     fn take(&self, max: usize) -> Option<Arc<()>> {
+        // `<=`, since the count includes this `Arc`, which is no slot.
         (Arc::strong_count(&self.0) <= max).then(|| self.0.clone())
     }
 }
@@ -102,7 +103,7 @@ impl Backoff {
     }
 }
 
-/// Sends the reason and closes. It never waits: a fresh socket has room for a line.
+/// Sends the reason and closes. It never waits: the send buffer of a new socket is empty.
 fn refuse(mut stream: TcpStream) {
     if stream.set_nonblocking(true).is_err() {
         return;

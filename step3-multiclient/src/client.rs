@@ -25,13 +25,14 @@ const FINAL: [&str; 2] = ["server is full", "too slow"];
 ///
 /// A connection that ended without a goodbye, because it broke, was refused or did not end in
 /// time; an unterminated line from either side; an output that cannot be written to. A closed
-/// output is no error: nobody reads any more.
+/// output is no error, as after `| head -1`.
 pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stream = Arc::new(stream);
     let (exit, mut on_exit) = bounded(1);
     let (end, mut on_end) = bounded(1);
-    // Keeps the printer running until the reader's result is known.
+    // Keeps the printer running until the reader's result is known. Otherwise `printed` could win
+    // before `on_end`, and the result would be lost.
     let mut keep_printing = Some(console.output.clone());
     // Never joined: it waits for the keyboard, and nothing wakes it.
     thread::Builder::new().name("writer".into()).spawn({
@@ -49,6 +50,7 @@ pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
     let mut deadline = None;
     let result = loop {
         select! {
+            // Only once: then the channel is closed, and a closed channel is always ready.
             recv(on_end) -> end => {
                 result = end.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")));
                 // The last sender: the printer prints what is queued and ends.
@@ -70,7 +72,7 @@ pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
     result
 }
 
-/// Waits until `deadline`, or for ever if there is none.
+/// Waits until `deadline`, or forever if there is none.
 fn expiry(deadline: Option<Instant>) -> Receiver<Instant> {
     match deadline {
         Some(deadline) => at(deadline),

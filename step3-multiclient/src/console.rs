@@ -1,4 +1,4 @@
-//! Keyboard and output: a thread for each, since reading and writing them may block for ever.
+//! Keyboard and output: a thread for each, since reading and writing them may block forever.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
@@ -56,7 +56,7 @@ fn print(queued: Receiver<Arc<str>>, output: impl Write) -> io::Result<()> {
             printed = printed.and_then(|()| output.flush());
         }
         match printed {
-            // Nobody reads any more, as after `| head -1`.
+            // The program that reads this has ended, as after `| head -1`.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             printed => printed?,
         }

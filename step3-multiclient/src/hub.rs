@@ -207,8 +207,8 @@ impl Hub {
     fn deliver_batch(&mut self, to: Audience, batch: Batch) {
         let mut gone = Vec::new();
         for (&id, outbox) in self.outboxes.iter().filter(|(id, _)| to.includes(**id)) {
-            // `try_send` first, only to look like step 4, where it matters: on a channel with room,
-            // `send` does the same.
+            // `try_send` first, to be like step 4, which needs it. Here `send` alone would do: it
+            // does not wait while the outbox has room.
             let sent = match outbox.try_send(batch.clone()) {
                 Err(TrySendError::Full(batch)) => outbox.send(batch).is_ok(),
                 sent => sent.is_ok(),

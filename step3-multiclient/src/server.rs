@@ -78,7 +78,7 @@ pub fn run(
     // Nothing can end the sessions that are left when this returns, except the end of the process.
     // Readers may be waiting for room in the event queue. It closes when the last session ends.
     while Instant::now() < deadline && inbox.events.recv_deadline(deadline).is_ok() {}
-    // An output that is closed or that nobody reads is no reason to fail, or to stay.
+    // An output that is closed or stalled is no reason to fail, or to wait longer.
     let _ = console.printed.recv_deadline(deadline);
     Ok(())
 }

@@ -21,7 +21,10 @@ const WRITE: usize = 64 * 1024;
 
 /// How long a socket may take to accept one write before its client is evicted.
 ///
-/// Longer than a retransmission timeout of TCP (200 ms and more): a lost packet evicts nobody.
+/// Longer than a retransmission timeout of TCP (200 ms and more): a lost packet evicts no client.
+///
+/// The kernel wakes a writer when a third of the send buffer is free. So a client that reads less
+/// than about 256 KB/s may be evicted while the room sends more than that.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a client may take to accept its last lines, and then to close its side.
@@ -119,6 +122,9 @@ fn read(mut stream: &TcpStream, guard: LeaveGuard) -> io::Result<()> {
 /// may be waiting for room in this outbox, and it takes no event before that wait ends. So the
 /// outbox is dropped first, and only then the guard, whose `Left` may have to wait for room in the
 /// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
+///
+/// On threads, the guard itself waits for that room. On Tokio, another task waits, so there no
+/// order would deadlock.
 fn write(stream: &TcpStream, guard: LeaveGuard, outbox: Receiver<Batch>) -> io::Result<()> {
     while let Ok(batch) = outbox.recv() {
         #[cfg(test)]
@@ -141,8 +147,8 @@ fn write(stream: &TcpStream, guard: LeaveGuard, outbox: Receiver<Batch>) -> io::
 
 /// Completes the line that was cut off and sends the reason, if the socket accepts it.
 ///
-/// The system reports a full socket as writable when a third of its buffer is free. The last lines
-/// need less, so this tries again and again instead of waiting for the report.
+/// The kernel reports a full socket as writable when a third of its buffer is free. The last lines
+/// need less, so this tries every [`RETRY`] instead of waiting for the report.
 fn evict(stream: &TcpStream, bytes: &[u8], rest: usize) -> io::Result<()> {
     let (written, rest) = bytes.split_at(bytes.len() - rest);
     let mut last = Vec::new();

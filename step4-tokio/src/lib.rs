@@ -3,9 +3,9 @@
 //! ```text
 //! accept loop ── starts a session for each connection
 //!
-//! client-1 reader ─┐                 ┌─ outbox ─ client-1 writer
-//! client-2 reader ─┼─ events ─ hub ──┼─ outbox ─ client-2 writer
-//! console ─ typed ─┘                 └─ outbox ─ operator's printer
+//! client-1 reader ─┬─ events ─┐       ┌─ outbox ─ client-1 writer
+//! client-2 reader ─┘          ├─ hub ─┼─ outbox ─ client-2 writer
+//! keyboard ────────── typed ──┘       └─ outbox ─ printer
 //! ```
 //!
 //! The hub is an actor: nothing else knows the members. Readers send it events, and it sends lines
@@ -13,16 +13,16 @@
 //!
 //! - *Backpressure with a deadline.* Events and outboxes are bounded. When an outbox is full, the
 //!   hub waits, its event queue fills, the readers stop reading, and TCP slows the talkers down. A
-//!   slow client may cause this for [`session::WRITE_DEADLINE`]. Then its writer drops its receiver,
-//!   the hub's blocked `send` fails at once, and the hub goes on. So a client that keeps reading
-//!   never loses a line, and a stalled client holds the room up once, for a bounded time.
+//!   slow consumer may cause this for [`session::WRITE_DEADLINE`]. Then its writer drops its
+//!   receiver, the hub's blocked `send` fails at once, and the hub goes on. So a client that keeps
+//!   reading never loses a line, and a stalled client holds the room up once, for a bounded time.
 //! - *The end of the outbox is the goodbye.* To disconnect a client, the hub drops the sender. The
-//!   writer drains the outbox, writes the goodbye and shuts its side down. `/exit`, the end of a
-//!   client's input and the shutdown of the server all take this path.
+//!   writer drains the outbox, writes the goodbye and shuts its side down. `/exit`, EOF from a
+//!   client and the shutdown of the server all take this path.
 //!
 //! Read [`hub`] first, then [`session`], [`server`] and [`client`]. The rest is hardening, for a
 //! second reading: `accept` (the connection limit, errors), [`console`] (keyboard and output),
-//! `operator` (an output that nobody reads) and [`signals`].
+//! `operator` (an output that stalls) and [`signals`].
 
 mod accept;
 pub mod client;

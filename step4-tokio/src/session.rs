@@ -23,7 +23,10 @@ const WRITE: usize = 64 * 1024;
 
 /// How long a socket may take to accept one write before its client is evicted.
 ///
-/// Longer than a retransmission timeout of TCP (200 ms and more): a lost packet evicts nobody.
+/// Longer than a retransmission timeout of TCP (200 ms and more): a lost packet evicts no client.
+///
+/// The kernel wakes a writer when a third of the send buffer is free. So a client that reads less
+/// than about 256 KB/s may be evicted while the room sends more than that.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a client may take to accept its last lines, and then to close its side.
@@ -41,7 +44,8 @@ struct LeaveGuard {
 impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
-        // A drop cannot await, so a task sends.
+        // A drop cannot await, so a task sends. `spawn` needs a runtime: even when it shuts down, a
+        // runtime drops its tasks inside.
         // Fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
@@ -98,7 +102,8 @@ async fn read(mut stream: OwnedReadHalf, guard: LeaveGuard) -> io::Result<()> {
 /// outbox is dropped first, and only then the guard, whose `Left` may have to wait for room in the
 /// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
 ///
-/// Here another task sends `Left`, so no order would deadlock. In step 3, the guard itself waits.
+/// On threads, the guard itself waits for that room. On Tokio, another task waits, so there no
+/// order would deadlock.
 async fn write(
     stream: &mut OwnedWriteHalf,
     guard: LeaveGuard,
@@ -123,8 +128,8 @@ async fn write(
 
 /// Completes the line that was cut off and sends the reason, if the socket accepts it.
 ///
-/// The system reports a full socket as writable when a third of its buffer is free. The last lines
-/// need less, so this tries again and again instead of waiting for the report.
+/// The kernel reports a full socket as writable when a third of its buffer is free. The last lines
+/// need less, so this tries every [`RETRY`] instead of waiting for the report.
 async fn evict(stream: &mut OwnedWriteHalf, bytes: &[u8], rest: usize) -> io::Result<()> {
     let (written, rest) = bytes.split_at(bytes.len() - rest);
     let mut last = Vec::new();
