@@ -21,7 +21,7 @@ use crate::session;
 use crate::signals::Shutdown;
 use crate::token_bucket::Rate;
 
-/// What a server allows.
+/// The limits of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The maximum number of connections.
@@ -115,7 +115,7 @@ impl Backoff {
     }
 }
 
-/// Has the kernel find out whether a silent client is still there.
+/// Makes the kernel check whether a silent client is still there.
 fn keep_alive(stream: &TcpStream) {
     let keep_alive = TcpKeepalive::new()
         .with_time(KEEP_ALIVE_AFTER)

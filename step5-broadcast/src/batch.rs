@@ -17,13 +17,13 @@ pub type Permit = Arc<OwnedSemaphorePermit>;
 
 /// Consecutive lines of a room, shared by all its members, or lines for one client alone.
 ///
-/// An outbox carries them in the order in which its client reads.
+/// A client receives batches in the order of its outbox.
 #[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
     runs: Vec<Run>,
     permits: Vec<Permit>,
-    /// Notified when the last recipient drops the batch. None for a private one.
+    /// Notified when the last recipient drops the batch. `None` for a private batch.
     done: Option<Arc<Notify>>,
 }
 
@@ -42,13 +42,13 @@ impl Batch {
         Self { bytes: Vec::new(), runs: Vec::new(), permits: Vec::new(), done: Some(done) }
     }
 
-    /// Takes the lines, and goes on with an empty batch of the same room.
+    /// Returns the lines as a batch, and leaves an empty batch of the same room.
     pub(crate) fn take(&mut self) -> Self {
         let (bytes, runs) = (mem::take(&mut self.bytes), mem::take(&mut self.runs));
         Self { bytes, runs, permits: mem::take(&mut self.permits), done: self.done.clone() }
     }
 
-    /// Rendered lines for one client. The first may be the rest of a line.
+    /// Rendered lines for one client. The first may be the end of a line that is partly written.
     pub(crate) fn private(bytes: Vec<u8>, permit: Option<Permit>) -> Self {
         let run = Run { hidden_from: Vec::new(), end: bytes.len() };
         Self { bytes, runs: vec![run], permits: permit.into_iter().collect(), done: None }
@@ -70,7 +70,7 @@ impl Batch {
         }
     }
 
-    /// Holds the permit of the read that caused a line.
+    /// Holds the permit of the read that caused a line. Lines of one read share a clone.
     pub(crate) fn hold(&mut self, permit: &Permit) {
         let held = |last: &Permit| Arc::ptr_eq(last, permit);
         if !self.permits.last().is_some_and(held) {
@@ -83,7 +83,7 @@ impl Batch {
         &self.bytes
     }
 
-    /// The bytes behind `from` that `id` receives, as ranges; adjacent runs are one range.
+    /// The bytes from `from` on that `id` receives, as ranges; adjacent runs are one range.
     pub(crate) fn visible(&self, id: Id, from: usize) -> impl Iterator<Item = Range<usize>> {
         let mut start = 0;
         let ranges = self.runs.iter().filter_map(move |run| {
@@ -101,7 +101,7 @@ impl Batch {
         })
     }
 
-    /// How many of the lines behind `from`, where a line begins, `id` receives.
+    /// How many lines `id` receives from `from` on, where a line begins.
     pub(crate) fn lines_behind(&self, id: Id, from: usize) -> usize {
         let ranges = self.visible(id, from);
         ranges.map(|range| memchr_iter(b'\n', &self.bytes[range]).count()).sum()

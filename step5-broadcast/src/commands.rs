@@ -1,4 +1,4 @@
-//! The commands. Each returns the notice that answers it, if there is one.
+//! The commands. Each returns the notice that answers it, if it has an answer.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -90,8 +90,8 @@ impl Hub {
         list(&format!("{} in {}: ", names.len(), room.name), names)
     }
 
-    /// Sends a private message. It holds no permit of the sender, which a lagging addressee would
-    /// keep for long, but permits of the addressee.
+    /// Sends a private message. It holds permits of the addressee. A permit of the sender would not
+    /// return while the addressee lags, and then the server would stop reading from the sender.
     fn message(&mut self, id: Id, to: &str, text: &str) -> Result<Option<String>, String> {
         let to = self.names.get(&name::key(to)).copied().ok_or(format!("nobody is called {to}"))?;
         let (name, addressee) = (&self.members[&id].name, &self.members[&to]);
@@ -106,8 +106,8 @@ impl Hub {
     }
 }
 
-/// `head` and as many items as fit into one line, and how many more there are. Formats no item
-/// that is not shown.
+/// `head`, as many items as fit into one line, and the number of the rest. Formats only the items
+/// that are shown, and one more.
 fn list<T: Display>(head: &str, items: impl ExactSizeIterator<Item = T>) -> String {
     // A notice begins with two characters of its own.
     const LIMIT: usize = MAX_TEXT - " and 18446744073709551615 more".len() - 2;

@@ -26,11 +26,12 @@ pub const OPERATOR: Id = 0;
 /// is queued here.
 pub(crate) const EVENTS: usize = 32;
 
-/// How many bytes of private messages a client may leave unread. Then senders get an error.
+/// How many bytes of private messages may wait for a client. If they are more, the sender gets an
+/// error.
 const UNREAD: usize = 64 * 1024;
 
-/// The sender of an outbox. The channel has no capacity of its own: what the hub sends into it is
-/// bounded by the permits that the items hold, so the hub never waits.
+/// The sender of an outbox. The channel is unbounded, so the hub never waits for it. The permits
+/// that the batches hold bound what is in it; joins and leaves without a permit are coalesced.
 pub type Outbox = UnboundedSender<Arc<Batch>>;
 
 /// A message to the hub.
@@ -58,12 +59,14 @@ pub struct Inbox {
 /// returns, ends every outbox.
 pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
     while hub.open {
+        // The branches that lose are dropped. A `recv` that is dropped has taken no message, so
+        // nothing is lost: it is cancel-safe. A notification waits for the next `notified`.
         select! {
             event = inbox.events.recv() => match event {
                 Some(event) => hub.handle(event),
                 None => return,
             },
-            // Joins and leaves are due, or a room's batch is with all its members: see below.
+            // A notice is pending long enough, or a room's batch is done: `flush_rooms` looks.
             () = expiry(hub.notice_due()) => {}
             () = hub.batch_done.notified() => {}
             _ = inbox.shutdown.recv() => break,
@@ -94,13 +97,13 @@ pub struct Hub {
     /// The id of each room, by the key of its name.
     pub(crate) room_ids: BTreeMap<String, RoomId>,
     pub(crate) next_room: RoomId,
-    /// The rooms with something to say, now or when a notice is due.
+    /// The rooms with lines to send, or with a pending notice.
     pub(crate) speaking: BTreeSet<RoomId>,
     /// How many lines a room remembers.
     pub(crate) history: usize,
     /// Private lines that are not sent yet, with their recipient and permit.
     pub(crate) answers: Option<(Id, Vec<u8>, Option<Permit>)>,
-    /// Notified when a batch is with all its recipients.
+    /// Notified when all recipients of a batch have dropped it.
     pub(crate) batch_done: Arc<Notify>,
 }
 
@@ -110,7 +113,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) room: RoomId,
     pub(crate) outbox: Outbox,
-    /// A permit for each byte of private messages that this member may leave unread.
+    /// A permit for each byte of private messages that may still wait for this member.
     pub(crate) unread: Arc<Semaphore>,
 }
 

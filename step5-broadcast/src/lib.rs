@@ -8,22 +8,25 @@
 //! operator ─┘                 └─ outbox ─ operator
 //! ```
 //!
-//! As in step 4, the hub is an actor that owns everything, and each client has one outbox, whose
-//! order is the order in which the client reads. Three things are new:
+//! As in step 4, the hub is an actor that owns everything, and each client has one outbox. A client
+//! receives lines in the order of its outbox. Three things are new:
 //!
-//! - *Render once, share with everybody.* What a room says becomes one [`batch`], and every member's
-//!   outbox gets the same `Arc`. Its writer skips the client's own lines.
-//! - *Permits travel with the data.* A reader needs one of its client's permits before it reads. The
-//!   permit goes along with the lines and returns when the last recipient has written them. So
-//!   memory is bounded per client, and a talker is slowed down to the pace of its own room. A room
-//!   has one batch in flight: while its members write, the next batch grows. The hub waits for
-//!   events only, never for a client, so a slow room does not delay another one.
-//! - *Slow consumers lag, exactly.* A client whose stall budget is spent is not disconnected: its
-//!   [`writer`] drops what the room says, counts it, and tells the client how many lines it missed.
+//! - *Render once, share with everybody.* The lines of a room become one [`batch`], and every
+//!   member's outbox gets the same `Arc`. Its writer skips the client's own lines.
+//! - *Permits travel with the data.* A reader needs one of its client's permits before it reads.
+//!   The permit goes along with the lines and returns when the last recipient has written them. So
+//!   memory is bounded per client, and a sender is slowed down to the pace of its own room. A room
+//!   has one batch in flight (group commit): while its members write, the next batch grows. The hub
+//!   waits for events only, never for a client, so a slow room does not delay another (bulkhead).
+//! - *Slow consumers lag, and the count is exact.* A client whose stall budget is spent is not
+//!   disconnected. Its [`writer`] drops the lines of the room, counts them, and tells the client
+//!   how many lines it missed.
 //!
-//! Read [`hub`] first, then `session`, `reader`, [`writer`] and [`batch`], then [`server`] and
-//! [`client`]. `rooms`, `room`, `commands` and `name` are what the chat can do. The rest is
-//! hardening: [`accept`], [`console`], `operator`, [`signals`], [`token_bucket`].
+//! Read [`hub`] first, then `session`, `reader`, [`writer`] and [`batch`], then `room` and `rooms`,
+//! then [`server`] and [`client`]. `commands` and `name` are what the chat can do. The rest is
+//! hardening, for a second reading: [`accept`] (the connection limit, errors), [`token_bucket`]
+//! (the rate limit), `operator` (a member without a socket), [`console`] (keyboard and output),
+//! [`signals`] and `timer`.
 
 pub mod accept;
 pub mod batch;

@@ -119,7 +119,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// Raises the limit of open files, and so of connections, as far as the system lets this process.
+/// Raises the soft limit of open files to the hard one. Each connection is an open file.
 fn raise_descriptor_limit() {
     #[cfg(unix)]
     {

@@ -1,6 +1,6 @@
 //! The rules for names of people and rooms.
 
-/// The maximum length of a name in bytes, which are characters.
+/// The maximum length of a name in bytes. A name is ASCII, so bytes are characters.
 const MAX_NAME: usize = 20;
 
 /// The operator's name.

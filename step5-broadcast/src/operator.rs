@@ -16,7 +16,7 @@ use crate::reader::{LINES, PERMITS, acquire};
 /// How long a full output may hold its room up, once.
 const STALL: Duration = Duration::from_millis(250);
 
-/// Serves the operator until the hub drops the outbox. At EOF, only the keyboard is lost.
+/// Serves the operator until the hub drops the outbox. EOF ends the keyboard only.
 pub(crate) async fn run(
     mut typed: Receiver<Result<String, LineError>>,
     output: Sender<Arc<str>>,
@@ -39,7 +39,7 @@ pub(crate) async fn run(
         while let Some(batch) = outbox.recv().await {
             let ranges = batch.visible(OPERATOR, 0);
             let bytes: Vec<_> = ranges.flat_map(|range| &batch.bytes()[range]).copied().collect();
-            // Others need not wait until it is printed.
+            // Returns the permits: no client waits until the lines are printed.
             drop(batch);
             output.send(String::from_utf8_lossy(&bytes).into()).await;
         }

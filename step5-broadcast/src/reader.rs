@@ -19,14 +19,14 @@ pub(crate) const PERMITS: usize = 8;
 /// How many bytes one read takes.
 const READ: usize = 8 * 1024;
 
-/// How many lines one permit covers. Short lines grow when they get a name.
+/// How many lines one permit covers: short lines grow when the hub adds a name to each.
 pub(crate) const LINES: usize = 128;
 
 /// Reads until EOF, an unterminated line or the end of the hub. Then it reports that the client
 /// left, behind everything that the client sent.
 ///
-/// A client whose permits are all in flight is not read, so TCP slows it down to the pace of the
-/// slowest recipient that its room waits for.
+/// While all permits of a client are in flight, the server does not read from it. So TCP slows it
+/// down to the pace of the slowest recipient that its room waits for.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub(crate) async fn read(
     let permits = Arc::new(Semaphore::new(PERMITS));
     let mut decoder = LineDecoder::for_telnet(MAX_TEXT);
     let mut bucket = TokenBucket::new(rate);
-    // What waits for the rate or for a permit stays undecoded: decoded lines need more memory.
+    // Bytes that wait for the rate or for a permit stay undecoded: decoded lines need more memory.
     let mut undecoded = Vec::new();
     let mut open = true;
     while open {
@@ -101,7 +101,7 @@ fn decode(
         at = end;
     }
     bytes.drain(..at);
-    // Capacity for a read is not kept.
+    // Frees the capacity: a client that waits for its rate keeps what it still needs.
     bytes.shrink_to_fit();
     lines
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::batch::{Batch, Permit};
 use crate::hub::Id;
 
-/// A batch is full when it has this many bytes: it is sent even if another one is in flight.
+/// A draft is full when it has this many bytes: it is sent even if a batch is in flight.
 const BATCH: usize = 256 * 1024;
 
 /// How many names a notice shows.
@@ -25,16 +25,19 @@ pub(crate) struct Room {
     pub(crate) members: BTreeSet<Id>,
     /// When to announce the pending joins and leaves, if there are any.
     pub(crate) notice_due: Option<Instant>,
+    /// The members whose join is pending.
     pub(crate) joined: Vec<(Id, String)>,
+    /// The names whose leave is pending.
     pub(crate) left: Vec<String>,
     /// The next batch.
     pub(crate) draft: Batch,
-    /// The last batch, while a member still has to write it.
+    /// The last batch. Its count is zero once all members have dropped it.
     in_flight: Weak<Batch>,
-    /// Where the lines stand in `draft` that the history takes.
+    /// The lines of `draft` that the history takes when the draft is sent.
     said: VecDeque<Range<usize>>,
-    /// The last lines said, as they were rendered, and their size in bytes.
+    /// The last lines said, as they were rendered.
     history: VecDeque<Vec<u8>>,
+    /// The size of `history` in bytes.
     remembered: usize,
 }
 
@@ -62,7 +65,7 @@ impl Room {
         let (joined, left) = (mem::take(&mut self.joined), mem::take(&mut self.left));
         if !joined.is_empty() {
             let names = list(joined.iter().map(|(_, name)| name));
-            // Nobody receives its own join.
+            // No client receives its own join.
             let mut ids: Vec<_> = joined.iter().map(|(id, _)| *id).collect();
             ids.sort_unstable();
             self.draft.push(&ids, Line::Notice(&format!("{names} joined")));
@@ -73,13 +76,13 @@ impl Room {
         }
     }
 
-    /// Whether all members have written the last batch.
+    /// Whether all members have dropped the last batch, written or not.
     pub(crate) fn is_ready(&self) -> bool {
         self.in_flight.strong_count() == 0
     }
 
-    /// Takes the next batch, if it is not empty, and remembers at most `lines` and `bytes` of what
-    /// was said.
+    /// Takes the next batch, if it is not empty. The history keeps the last lines said: at most
+    /// `lines` lines and `bytes` bytes.
     pub(crate) fn take_batch(&mut self, lines: usize, bytes: usize) -> Option<Arc<Batch>> {
         if self.draft.bytes().is_empty() {
             return None;
@@ -97,7 +100,7 @@ impl Room {
         Some(batch)
     }
 
-    /// Appends what a newcomer receives first: where it is, and the history.
+    /// Appends what a new member receives first: the name of the room, and the history.
     pub(crate) fn write_welcome(&self, text: &mut Vec<u8>) {
         let notice = format!("you are in {}", self.name);
         text.extend(format!("{}\n", Line::Notice(&notice)).bytes());

@@ -1,4 +1,4 @@
-//! How the hub uses the rooms: entering, leaving, speaking, and sending what was said.
+//! How the hub uses the rooms: entering and leaving them, and sending what their members said.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +23,14 @@ const ROOMS: usize = 1000;
 /// How long joins and leaves are coalesced.
 const COALESCE: Duration = Duration::from_millis(50);
 
-/// How much longer for each member: the more members, the more a notice costs.
+/// How much longer they are coalesced for each member: the more members, the more a notice costs.
 const COALESCE_EACH: Duration = Duration::from_micros(50);
 
-/// How many bytes of history the rooms share when they speak.
+/// How many bytes of history the rooms share equally. A room applies its share when it sends a
+/// batch.
 const HISTORY: usize = 4 * 1024 * 1024;
 
-/// How many bytes a room may always remember.
+/// The minimum share of a room.
 const MIN_HISTORY: usize = 16 * 1024;
 
 impl Hub {
@@ -53,7 +54,9 @@ impl Hub {
         Some(id)
     }
 
-    /// Moves a member into a room: `text`, where it is and the history, then all that follows.
+    /// Moves a member into a room. It receives `text`, the welcome and everything that follows.
+    ///
+    /// The room is flushed first: the lines so far are in the history, not in the member's outbox.
     pub(crate) fn enter(
         &mut self,
         id: Id,
@@ -64,7 +67,7 @@ impl Hub {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.room = room;
         let name = member.name.clone();
-        // A leave notice of the same name comes before this join.
+        // A pending leave notice of the same name must come before this join.
         let same = |left: &String| name::key(left) == name::key(&name);
         if self.room(room).left.iter().any(same) {
             self.announce(room);
@@ -77,8 +80,8 @@ impl Hub {
         self.coalesce(room, permit.as_ref());
     }
 
-    /// Takes a member out of its room. It has received everything up to here. An empty room ends,
-    /// except the lobby.
+    /// Takes a member out of its room. It still receives everything that the room has said so far.
+    /// An empty room is removed, except the lobby.
     pub(crate) fn exit(&mut self, id: Id, permit: Option<&Permit>) {
         let Some(member) = self.members.get(&id) else { return };
         let (room, name) = (member.room, member.name.clone());
@@ -93,8 +96,8 @@ impl Hub {
         }
     }
 
-    /// Announces a join or a leave later, together with others. The read that caused it keeps its
-    /// permit until then.
+    /// Schedules the notice of a join or a leave, so that it is sent together with others. The
+    /// draft holds the permit of the read that caused it, if a read did.
     fn coalesce(&mut self, id: RoomId, permit: Option<&Permit>) {
         let room = self.room(id);
         if let Some(permit) = permit {
@@ -136,8 +139,8 @@ impl Hub {
         }
     }
 
-    /// Sends lines to one member, behind everything that its room has said so far. They are kept
-    /// back until the event is handled: all answers to one read are one batch.
+    /// Sends lines to one member, behind everything that its room has said so far. They wait until
+    /// the event is handled, so that all answers to one read are one batch.
     pub(crate) fn send(&mut self, id: Id, lines: Vec<u8>, permit: Option<Permit>) {
         let Some(room) = self.members.get(&id).map(|member| member.room) else { return };
         self.flush(room);
@@ -150,14 +153,14 @@ impl Hub {
         }
     }
 
-    /// Sends what [`send`](Self::send) has kept back.
+    /// Sends the lines that [`send`](Self::send) left waiting.
     pub(crate) fn flush_answers(&mut self) {
         if let Some((id, lines, permit)) = self.answers.take() {
             self.put(id, Arc::new(Batch::private(lines, permit)));
         }
     }
 
-    /// Sends what a room has said so far to all its members.
+    /// Sends the draft of a room to all its members, also if a batch is in flight.
     pub(crate) fn flush(&mut self, room: RoomId) {
         let bytes = (HISTORY / self.rooms.len()).max(MIN_HISTORY);
         let lines = self.history;
@@ -176,8 +179,8 @@ impl Hub {
         }
     }
 
-    /// Announces what is due, and sends the batches of the rooms that are ready. One batch of a
-    /// room is in flight: while its members write it, the next one grows.
+    /// Adds the notices whose time has come to the drafts, and sends the drafts of the rooms that
+    /// are ready. So one batch of a room is in flight: while its members write it, the draft grows.
     pub(crate) fn flush_rooms(&mut self) {
         let now = Instant::now();
         for id in self.speaking.iter().copied().collect::<Vec<_>>() {
@@ -186,7 +189,7 @@ impl Hub {
             }
             if self.room(id).is_ready() {
                 self.flush(id);
-                // A room with a notice that is not due yet still has something to say.
+                // A room with a pending notice still has something to send later.
                 if self.room(id).notice_due.is_none() {
                     self.speaking.remove(&id);
                 }

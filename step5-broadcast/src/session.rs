@@ -98,7 +98,8 @@ async fn serve(
                 Ok(()) => reads = false,
                 Err(error) => return Ending::Lost(error),
             },
-            // A reset is noticed even while neither half waits for the socket.
+            // Notices a reset even while neither half waits for the socket: the reader may be
+            // waiting for a token or a permit.
             _ = stream.ready(Interest::ERROR) => {
                 let error = stream.take_error().ok().flatten();
                 return Ending::Lost(error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));

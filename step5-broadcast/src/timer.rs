@@ -4,7 +4,7 @@ use std::future::pending;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Waits until `deadline`, or for ever if there is none.
+/// Waits until `deadline`, or forever if there is none.
 pub(crate) async fn expiry(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,

@@ -9,11 +9,11 @@ use tokio::time::{Instant, sleep_until};
 pub struct Rate {
     /// Lines per second in the long run; 0 for no limit.
     pub lines: u32,
-    /// Lines at once, after a silence.
+    /// The capacity of the bucket: how many lines a client may send at once after a pause.
     pub burst: u32,
 }
 
-/// A bucket that starts full and is refilled at the rate.
+/// A bucket of tokens that starts full and is refilled at the rate.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
     rate: Rate,
@@ -35,7 +35,7 @@ impl TokenBucket {
         let elapsed = self.refilled.elapsed().as_nanos() / self.interval().as_nanos();
         let new = u32::try_from(elapsed).unwrap_or(u32::MAX);
         self.tokens = self.rate.burst.min(self.tokens.saturating_add(new));
-        // A rest of an interval counts for the next token.
+        // The part of an interval that remains counts for the next token.
         self.refilled += self.interval().saturating_mul(new);
         self.tokens as usize
     }

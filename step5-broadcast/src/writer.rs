@@ -13,47 +13,50 @@ use tokio::time::Instant;
 use crate::batch::Batch;
 use crate::hub::Id;
 
-/// How long a socket may refuse bytes at once before its client lags: its stall budget.
+/// The stall budget: how long a socket may refuse bytes without a break before its client lags.
 pub const STALL_BUDGET: Duration = Duration::from_millis(500);
 
 /// Shorter stalls cost nothing: under heavy load every reader has them.
 pub const FREE_STALL: Duration = Duration::from_millis(250);
 
-/// The budget regains one part in this many of the time without stalls.
+/// How many milliseconds without a stall refill the budget by one millisecond.
 const REFILL: u32 = 16;
 
 /// How long a socket may accept no byte at all before its client is disconnected.
 pub const NO_PROGRESS: Duration = Duration::from_secs(5);
 
-/// How long a client may take to accept what is left when its outbox has ended.
+/// How long a client may take to accept what is left, and the goodbye, when its outbox has ended.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How many slices one write takes.
+/// The maximum number of slices in one vectored write.
 const SLICES: usize = 64;
 
-/// What one client has to be sent, and how far it got.
+/// The batches that one client still has to receive, and the policy for slow consumers.
 ///
 /// - *Ready*: the socket accepts bytes. The writer takes one batch at a time from its outbox.
 /// - *Stalled*: the socket refuses bytes. The batch waits, and the client's room with it, until the
 ///   stall budget is spent.
 /// - *Lagging*: the budget is spent. The writer takes every batch at once: it keeps private ones,
-///   and it drops and counts the lines of the room. When the socket has accepted the rest, the count
-///   goes to the client, at the place of the gap, and the writer is ready again.
+///   and it drops and counts the lines of the room. The count goes to the client at the place of
+///   the gap: before the next private batch, or when the socket has accepted everything else. The
+///   writer is ready again when nothing is left to write.
 #[derive(Debug)]
 pub struct Writer {
     id: Id,
     state: State,
-    /// What the socket has not accepted yet, and how much of the first batch it has.
+    /// The batches that the socket has not accepted completely.
     queue: VecDeque<Arc<Batch>>,
+    /// How many bytes of the first batch are written or hidden.
     at: usize,
-    /// The lines dropped since the last private batch.
+    /// How many lines were dropped since the last count in `queue`.
     missed: usize,
     /// What is left of the stall budget, as of the end of the last stall.
     budget: Duration,
+    /// When the last stall ended. The budget is refilled from here.
     last_stall: Instant,
-    /// When the socket last accepted a byte, or began to refuse.
+    /// When the socket last accepted a byte, or began to refuse bytes.
     progress: Instant,
-    /// The last deadline, once the outbox has ended.
+    /// When to give up, once the outbox has ended.
     closing: Option<Instant>,
 }
 
@@ -81,7 +84,7 @@ impl Writer {
         }
     }
 
-    /// Whether to take the next batch from the outbox.
+    /// Whether to take the next batch from the outbox. A stalled writer leaves it there.
     pub fn accepts(&self) -> bool {
         self.closing.is_none() && !matches!(self.state, State::Stalled(_))
     }
@@ -106,7 +109,7 @@ impl Writer {
         self.queue.push_back(batch);
     }
 
-    /// The outbox has ended: what is left to write is the goodbye.
+    /// Appends the goodbye, when the outbox has ended.
     pub fn close(&mut self) {
         self.push_missed();
         self.push_bytes(format!("{}\n", Line::Notice("goodbye")).into());
@@ -151,7 +154,8 @@ impl Writer {
                     n => sink(&slices[..n]),
                 }
             } else if self.missed > 0 {
-                // The count goes on until the sink accepts it.
+                // More lines may be dropped until the sink accepts the count, so each attempt
+                // renders it anew.
                 let written = sink(&[IoSlice::new(&self.missed_line())]);
                 if written.is_ok() {
                     self.push_missed();
@@ -172,7 +176,7 @@ impl Writer {
         }
     }
 
-    /// Moves the position behind the next `n` bytes, and drops the batch if it is written.
+    /// Moves the position behind the next `n` visible bytes, and drops the batch if it is written.
     fn advance(&mut self, mut n: usize) {
         if n > 0 {
             self.progress = Instant::now();
@@ -209,7 +213,7 @@ impl Writer {
             self.last_stall = Instant::now();
         }
         self.state = State::Ready;
-        // Capacity for a burst is not kept.
+        // Frees the capacity that a burst needed.
         self.queue = VecDeque::new();
     }
 
@@ -224,8 +228,9 @@ impl Writer {
         }
     }
 
-    /// Makes a stalled client lag. Returns whether to go on: not with a client that has accepted
-    /// nothing for [`NO_PROGRESS`]. Does nothing before the deadline.
+    /// Makes a stalled client lag, if the deadline has passed. Returns `false` if the client has to
+    /// be disconnected: it has accepted nothing for [`NO_PROGRESS`], or it is too late for the
+    /// goodbye.
     #[must_use]
     pub fn on_deadline(&mut self) -> bool {
         if self.deadline().is_none_or(|deadline| Instant::now() < deadline) {
@@ -239,7 +244,7 @@ impl Writer {
         if self.queue.front().is_some_and(|batch| !batch.is_private())
             && let Some(batch) = self.queue.pop_front()
         {
-            // The line that is partly written is completed; the lines behind it are missed.
+            // Complete the line that is partly written. The lines behind it are missed.
             let end = batch.line_end(self.at);
             self.missed += batch.lines_behind(self.id, end);
             if end > self.at {
