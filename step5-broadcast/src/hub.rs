@@ -7,6 +7,7 @@ use common::{Input, Line, LineError};
 use tokio::select;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::yield_now;
 use tracing::info;
 
 use crate::batch::{Batch, Permit};
@@ -66,9 +67,11 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
                 Some(event) => hub.handle(event),
                 None => return,
             },
-            // A notice is pending long enough, or a room's batch is done: `flush_rooms` looks.
+            // A notice is pending long enough: `flush_rooms` looks.
             () = expiry(hub.notice_due()) => {}
-            () = hub.batch_done.notified() => {}
+            // A room's batch is done. The readers go first: what has arrived meanwhile joins the
+            // next batch.
+            () = hub.batch_done.notified() => yield_now().await,
             _ = inbox.shutdown.recv() => break,
         }
         // Take what is queued already: the busier the room, the larger the batches.

@@ -4,7 +4,9 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use common::{LineDecoder, LineError, MAX_TEXT};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::select;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 
@@ -47,7 +49,13 @@ pub(crate) async fn read(
         if undecoded.is_empty() {
             stream.readable().await?;
         } else {
-            bucket.ready().await;
+            // Nothing is read, so a reset has to be noticed by itself.
+            select! {
+                () = bucket.ready() => {}
+                _ = stream.ready(Interest::ERROR) => {
+                    return Err(stream.take_error()?.unwrap_or(ErrorKind::ConnectionReset.into()));
+                }
+            }
         }
         let permit = acquire(&permits).await;
         if undecoded.is_empty() {

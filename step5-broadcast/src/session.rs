@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, unbounded_channel};
@@ -89,6 +89,8 @@ async fn serve(
     let mut reads = true;
     loop {
         select! {
+            // Not in random order: each branch ends once, so none can starve the other.
+            biased;
             written = &mut writing => return match written {
                 Ok(true) => Ending::Goodbye { open: reads },
                 Ok(false) => Ending::TooSlow,
@@ -98,12 +100,6 @@ async fn serve(
                 Ok(()) => reads = false,
                 Err(error) => return Ending::Lost(error),
             },
-            // Notices a reset even while neither half waits for the socket: the reader may be
-            // waiting for a token or a permit.
-            _ = stream.ready(Interest::ERROR) => {
-                let error = stream.take_error().ok().flatten();
-                return Ending::Lost(error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));
-            }
         }
     }
 }
@@ -132,7 +128,10 @@ async fn write(
                 }
             }
         }
-        writer.write(|slices| stream.try_write_vectored(slices))?;
+        writer.write(|slices| match slices {
+            [slice] => stream.try_write(slice),
+            slices => stream.try_write_vectored(slices),
+        })?;
     }
     Ok(true)
 }

@@ -178,7 +178,7 @@ impl Writer {
 
     /// Moves the position behind the next `n` visible bytes, and drops the batch if it is written.
     fn advance(&mut self, mut n: usize) {
-        if n > 0 {
+        if n > 0 && self.is_blocked() {
             self.progress = Instant::now();
         }
         let Some(batch) = self.queue.front() else { return };
