@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_says_what_looks_like_another_kind_or_name(
+    fn no_text_can_imitate_another_kind_or_name(
         name in "[A-Za-z][A-Za-z0-9_-]{0,19}",
         text in wild_text(),
     ) {
@@ -143,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_typed_is_said_or_a_command(line in wild_text()) {
+    fn a_typed_line_is_text_or_a_command(line in wild_text()) {
         match Input::parse(&line) {
             Input::Exit => prop_assert_eq!(line.trim_end(), "/exit"),
             Input::Blank => prop_assert!(line.trim().is_empty()),

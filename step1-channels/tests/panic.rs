@@ -1,4 +1,4 @@
-//! A panic in the peer is an error of the chat.
+//! A panic in the peer ends the chat with an error.
 
 use std::io;
 

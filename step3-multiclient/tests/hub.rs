@@ -21,7 +21,7 @@ fn start(events: Receiver<Event>, operator: Sender<Batch>) -> (JoinHandle<()>, S
 }
 
 #[test]
-fn a_client_whose_writer_died_has_left() {
+fn a_client_whose_writer_ended_leaves() {
     let (events, inbox) = bounded(16);
     let (operator, printed) = bounded(16);
     let (hub, _shutdown) = start(inbox, operator);

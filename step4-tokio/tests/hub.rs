@@ -21,7 +21,7 @@ fn start(events: Receiver<Event>, operator: Sender<Batch>) -> (JoinHandle<()>, S
 }
 
 #[tokio::test]
-async fn a_client_whose_writer_died_has_left() {
+async fn a_client_whose_writer_ended_leaves() {
     let (events, inbox) = channel(16);
     let (operator, mut printed) = channel(16);
     let (hub, _shutdown) = start(inbox, operator);

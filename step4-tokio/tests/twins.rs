@@ -1,4 +1,4 @@
-//! The same scripts, played to steps 3 and 4, give everyone the same lines.
+//! The same script, played to steps 3 and 4, sends the same lines to every client.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use testkit::{Act, Chat, play};
 
 const OWN: &str = env!("CARGO_BIN_EXE_step4-tokio");
 
-/// Step 3's binary, from the same build: whoever tests step 4 alone has not built it.
+/// The binary of step 3, in the same profile. Testing step 4 alone does not build it.
 fn step3() -> String {
     let folder = Path::new(OWN).parent().unwrap();
     let mut build = Command::new(env!("CARGO"));
@@ -34,15 +34,15 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let who = 1..6_usize;
+    let client = || 1..6_usize;
     prop_oneof![
         4 => Just(Act::Join),
-        4 => (who.clone(), text()).prop_map(|(who, text)| Act::Say(who, text)),
-        2 => (who.clone(), "/[a-z]{1,5}[xyz]( [a-z]{1,3})?").prop_map(|(who, text)| Act::Command(who, text)),
-        2 => (who.clone(), vec(text(), 1..20)).prop_map(|(who, texts)| Act::Burst(who, texts)),
-        1 => who.clone().prop_map(Act::Exit),
-        1 => (who.clone(), text()).prop_map(|(who, text)| Act::HalfClose(who, text)),
-        1 => who.prop_map(Act::Reset),
+        4 => (client(), text()).prop_map(|(n, text)| Act::Send(n, text)),
+        2 => (client(), "/[a-z]{1,5}[xyz]( [a-z]{1,3})?").prop_map(|(n, text)| Act::Command(n, text)),
+        2 => (client(), vec(text(), 1..20)).prop_map(|(n, texts)| Act::Burst(n, texts)),
+        1 => client().prop_map(Act::Exit),
+        1 => (client(), text()).prop_map(|(n, text)| Act::HalfClose(n, text)),
+        1 => client().prop_map(Act::Reset),
         1 => "[a-z]{1,8}".prop_map(Act::Operator),
     ]
 }
@@ -51,7 +51,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn scripts_play_alike(script in vec(act(), 1..30)) {
+    fn steps_3_and_4_send_the_same_lines(script in vec(act(), 1..30)) {
         let step3 = play(&Chat::new(3, &step3()), &script);
         let step4 = play(&Chat::new(4, OWN), &script);
         prop_assert_eq!(step3, step4);

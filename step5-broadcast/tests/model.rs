@@ -1,6 +1,7 @@
-//! The hub and its writers against a model without batches, channels, permits or clocks: random
-//! scripts, with clients that stop reading in the middle of a line, change rooms while they lag,
-//! and read on.
+//! Compares the hub and its writers with a model that has no batches, channels, permits or clocks.
+//!
+//! The scripts are random. In them, clients stop reading in the middle of a line, change rooms
+//! while they lag, and continue to read.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -23,7 +24,7 @@ use tokio::time::{sleep, sleep_until};
 
 const HISTORY: usize = 3;
 
-/// Longer than the stall budget, and longer than joins and leaves are coalesced.
+/// Longer than the stall budget, and longer than notices are delayed to coalesce them.
 const LONG: Duration = Duration::from_secs(1);
 
 /// More than a script uses, so that no client waits for a permit.
@@ -32,17 +33,18 @@ const PERMITS: usize = 1000;
 #[derive(Debug, Clone)]
 enum Act {
     Join,
-    Say(usize, &'static str),
+    Send(usize, &'static str),
     Me(usize),
     Nick(usize, &'static str),
     Go(usize, &'static str),
     Message(usize, usize),
     Who(usize),
     Leave(usize),
-    /// The client reads this many more bytes, and then no more.
+    /// The client reads this many more bytes, and then stops reading.
     Pause(usize, usize),
+    /// The client continues to read.
     Resume(usize),
-    /// Nothing happens for long.
+    /// Time passes without input.
     Wait,
 }
 
@@ -53,7 +55,7 @@ fn act() -> impl Strategy<Value = Act> {
     let texts = prop_oneof![Just("hello"), Just("//x"), Just("  ")];
     prop_oneof![
         3 => Just(Act::Join),
-        6 => (client(), texts).prop_map(|(client, text)| Act::Say(client, text)),
+        6 => (client(), texts).prop_map(|(client, text)| Act::Send(client, text)),
         1 => client().prop_map(Act::Me),
         2 => (client(), names()).prop_map(|(client, name)| Act::Nick(client, name)),
         3 => (client(), rooms).prop_map(|(client, room)| Act::Go(client, room)),
@@ -69,17 +71,17 @@ fn act() -> impl Strategy<Value = Act> {
 /// A client in the model.
 #[derive(Debug, Default)]
 struct Client {
-    here: bool,
+    connected: bool,
     name: String,
     room: String,
-    /// The bytes that it still reads, while it is paused.
+    /// The number of bytes that the client still reads, if it is paused.
     paused: Option<usize>,
     missed: usize,
     received: Vec<String>,
 }
 
 impl Client {
-    /// A line of the room: missed, if the client does not read its first byte.
+    /// Receives a line of the room. The client misses it if it does not read its first byte.
     fn receive(&mut self, line: &str) {
         match &mut self.paused {
             Some(0) => self.missed += 1,
@@ -87,9 +89,9 @@ impl Client {
         }
     }
 
-    /// A line for this client alone, which comes behind the count of the missed lines.
-    fn receive_text(&mut self, line: &str) {
-        self.learn_what_it_missed();
+    /// Receives a line for this client alone. It comes after the number of missed lines.
+    fn receive_private(&mut self, line: &str) {
+        self.receive_missed_count();
         self.take(line);
     }
 
@@ -100,7 +102,7 @@ impl Client {
         self.received.push(line.into());
     }
 
-    fn learn_what_it_missed(&mut self) {
+    fn receive_missed_count(&mut self) {
         if self.missed > 0 {
             let line = format!("! missed {} lines", self.missed);
             self.missed = 0;
@@ -117,7 +119,7 @@ struct Room {
     history: VecDeque<String>,
 }
 
-/// What every client has to receive, decided act by act.
+/// The expected lines of every client, computed act by act.
 #[derive(Debug, Default)]
 struct Model {
     clients: Vec<Client>,
@@ -125,13 +127,13 @@ struct Model {
 }
 
 impl Model {
-    fn is_here(&self, client: usize) -> bool {
-        self.clients.get(client).is_some_and(|client| client.here)
+    fn is_connected(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(|client| client.connected)
     }
 
     fn broadcast(&mut self, room: &str, hidden_from: &[usize], line: &str) {
         for (n, client) in self.clients.iter_mut().enumerate() {
-            if client.here && client.room == room && !hidden_from.contains(&n) {
+            if client.connected && client.room == room && !hidden_from.contains(&n) {
                 client.receive(line);
             }
         }
@@ -156,7 +158,7 @@ impl Model {
         }
     }
 
-    fn say(&mut self, client: usize, line: String, remembered: bool) {
+    fn send_to_room(&mut self, client: usize, line: String, remembered: bool) {
         let room = self.clients[client].room.clone();
         self.broadcast(&room, &[client], &line);
         let history = &mut self.rooms.get_mut(&room).expect("a room").history;
@@ -182,15 +184,15 @@ impl Model {
         room.joined.push((n, own));
         let client = &mut self.clients[n];
         client.room = key;
-        client.receive_text(&format!("* you are in {}", room.name));
-        room.history.iter().for_each(|line| client.receive_text(line));
+        client.receive_private(&format!("* you are in {}", room.name));
+        room.history.iter().for_each(|line| client.receive_private(line));
     }
 
     fn exit(&mut self, n: usize) {
         let key = std::mem::take(&mut self.clients[n].room);
         let name = self.clients[n].name.clone();
         self.rooms.get_mut(&key).expect("a room").left.push(name);
-        // The operator is in the lobby.
+        // The lobby is never empty, because the operator is in it.
         if key != "lobby" && !self.clients.iter().any(|client| client.room == key) {
             self.rooms.remove(&key);
         }
@@ -206,26 +208,26 @@ impl Model {
                 let n = self.clients.len();
                 let name = format!("guest-{}", n + 1);
                 let mut client = Client::default();
-                client.receive_text(&format!("* you are {name}"));
+                client.receive_private(&format!("* you are {name}"));
                 client.name = name;
-                client.here = true;
+                client.connected = true;
                 self.clients.push(client);
                 self.enter(n, "lobby");
             }
-            Act::Say(_, "  ") => {}
-            Act::Say(client, text) => {
+            Act::Send(_, "  ") => {}
+            Act::Send(client, text) => {
                 let name = &self.clients[client].name;
                 let line = format!("{name}: {}", text.replace("//", "/"));
-                self.say(client, line, true);
+                self.send_to_room(client, line, true);
             }
             Act::Me(client) => {
                 let line = format!("** {} waves", self.clients[client].name);
-                self.say(client, line, true);
+                self.send_to_room(client, line, true);
             }
             Act::Nick(client, new) => self.nick(client, new),
             Act::Go(client, name) if self.clients[client].room == name.to_lowercase() => {
                 let line = format!("! you are in {name} already");
-                self.clients[client].receive_text(&line);
+                self.clients[client].receive_private(&line);
             }
             Act::Go(client, name) => {
                 self.exit(client);
@@ -234,20 +236,20 @@ impl Model {
             Act::Message(client, to) => {
                 let sender = self.clients[client].name.clone();
                 let addressee = self.clients[to].name.clone();
-                self.clients[to].receive_text(&format!("{sender} (private): psst"));
-                self.clients[client].receive_text(&format!("* to {addressee}: psst"));
+                self.clients[to].receive_private(&format!("{sender} (private): psst"));
+                self.clients[client].receive_private(&format!("* to {addressee}: psst"));
             }
             Act::Who(client) => self.list_members(client),
             Act::Leave(client) => {
                 self.exit(client);
-                self.say_goodbye(client);
+                self.disconnect(client);
             }
             Act::Pause(client, bytes) => {
                 self.clients[client].paused.get_or_insert(bytes);
             }
             Act::Resume(client) => {
                 self.clients[client].paused = None;
-                self.clients[client].learn_what_it_missed();
+                self.clients[client].receive_missed_count();
             }
             Act::Wait => {
                 let keys: Vec<_> = self.rooms.keys().cloned().collect();
@@ -259,7 +261,7 @@ impl Model {
     fn nick(&mut self, n: usize, new: &str) {
         let old = self.clients[n].name.clone();
         let taken = |(other, client): (usize, &Client)| {
-            client.here && other != n && client.name.eq_ignore_ascii_case(new)
+            client.connected && other != n && client.name.eq_ignore_ascii_case(new)
         };
         let error = if new == "server" {
             "server is reserved".into()
@@ -268,36 +270,36 @@ impl Model {
         } else if old == new {
             format!("you are {new} already")
         } else {
-            self.say(n, format!("* {old} is now {new}"), false);
+            self.send_to_room(n, format!("* {old} is now {new}"), false);
             self.clients[n].name = new.into();
-            return self.clients[n].receive_text(&format!("* you are {new}"));
+            return self.clients[n].receive_private(&format!("* you are {new}"));
         };
-        self.clients[n].receive_text(&format!("! {error}"));
+        self.clients[n].receive_private(&format!("! {error}"));
     }
 
     fn list_members(&mut self, n: usize) {
         let room = &self.clients[n].room;
         let mut names = vec!["server"];
         names.retain(|_| room == "lobby");
-        let here = self.clients.iter();
-        let here = here.filter(|client| client.here && client.room == *room);
-        names.extend(here.map(|client| client.name.as_str()));
+        let members = self.clients.iter();
+        let members = members.filter(|client| client.connected && client.room == *room);
+        names.extend(members.map(|client| client.name.as_str()));
         let (count, names) = (names.len(), names.join(", "));
         let line = format!("* {count} in {}: {names}", self.rooms[room].name);
-        self.clients[n].receive_text(&line);
+        self.clients[n].receive_private(&line);
     }
 
-    fn say_goodbye(&mut self, n: usize) {
+    fn disconnect(&mut self, n: usize) {
         let client = &mut self.clients[n];
-        client.here = false;
-        client.receive_text("* goodbye");
+        client.connected = false;
+        client.receive_private("* goodbye");
     }
 }
 
-/// What a client sends for an act.
+/// The line that a client sends for an act.
 fn line(act: &Act, clients: &[Client]) -> Option<(usize, String)> {
     Some(match *act {
-        Act::Say(client, text) => (client, text.into()),
+        Act::Send(client, text) => (client, text.into()),
         Act::Me(client) => (client, "/me waves".into()),
         Act::Nick(client, name) => (client, format!("/nick {name}")),
         Act::Go(client, room) => (client, format!("/join {room}")),
@@ -308,7 +310,7 @@ fn line(act: &Act, clients: &[Client]) -> Option<(usize, String)> {
     })
 }
 
-/// A session without a socket: what it accepts is set from outside, in bytes.
+/// A session without a socket. `limits` sets how many more bytes the client reads.
 async fn session(
     id: Id,
     mut outbox: UnboundedReceiver<Arc<Batch>>,
@@ -320,7 +322,7 @@ async fn session(
     while !writer.is_done() {
         let deadline = writer.deadline().filter(|_| deadlines);
         select! {
-            // A limit was set before the items that are ready were sent.
+            // A new limit applies to batches that were sent after it, so it comes first.
             biased;
             Some(new) = limits.recv() => (limit, deadlines) = (new, true),
             batch = outbox.recv(), if writer.accepts() => match batch {
@@ -331,7 +333,7 @@ async fn session(
                 Some(deadline) => sleep_until(deadline).await,
                 None => pending().await,
             } } => {
-                // A real session would disconnect the client now; this one waits for the script.
+                // A real session may disconnect the client now. This one waits for the script.
                 deadlines = writer.on_deadline();
             }
         }
@@ -364,7 +366,7 @@ impl Real {
     fn start() -> Self {
         let (events, inbox) = channel(64);
         let (shutdown, on_shutdown) = channel(1);
-        // The operator has gone; nobody reads its outbox.
+        // The operator's outbox has no reader.
         let (operator, _) = unbounded_channel();
         let mut inbox = Inbox { events: inbox, shutdown: on_shutdown };
         let hub = Hub::new(operator, HISTORY);
@@ -398,7 +400,7 @@ impl Real {
         self.events.send(event).await.expect("a hub");
     }
 
-    /// Ends the server. Returns what every client has received.
+    /// Ends the server. Returns the lines that each client has received.
     async fn end(self) -> Vec<Vec<String>> {
         drop(self.shutdown);
         self.hub.await.expect("no panic");
@@ -425,14 +427,14 @@ async fn play(script: &[Act]) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
             Act::Message(client, to) => vec![client, to],
             _ => line(act, &model.clients).into_iter().map(|(client, _)| client).collect(),
         };
-        if !actors.iter().all(|actor| model.is_here(*actor)) {
+        if !actors.iter().all(|actor| model.is_connected(*actor)) {
             continue;
         }
         match *act {
             Act::Join => real.join().await,
             Act::Wait => sleep(LONG).await,
             Act::Pause(client, bytes) => {
-                // Everything sent so far is received before, and the stall budget is full again.
+                // Lets the client receive everything so far, and the stall budget refill.
                 sleep(20 * LONG).await;
                 model.play(&Act::Wait);
                 if model.clients[client].paused.is_none() {
@@ -440,7 +442,7 @@ async fn play(script: &[Act]) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
                 }
             }
             Act::Resume(client) => {
-                // A stall that has begun is over its budget.
+                // A client that is stalled uses up its stall budget and lags.
                 sleep(LONG).await;
                 model.play(&Act::Wait);
                 real.limits[client].send(None).expect("a session");
@@ -453,12 +455,12 @@ async fn play(script: &[Act]) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
         }
         model.play(act);
     }
-    // A paused client lags, if it has anything to receive.
+    // A client that is stalled uses up its stall budget and lags.
     sleep(LONG).await;
     model.play(&Act::Wait);
     for client in 0..model.clients.len() {
-        if model.is_here(client) {
-            model.say_goodbye(client);
+        if model.is_connected(client) {
+            model.disconnect(client);
         }
     }
     let received = real.end().await;
@@ -470,7 +472,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_client_receives_what_a_simple_model_says(script in vec(act(), 1..60)) {
+    fn every_client_receives_what_the_model_predicts(script in vec(act(), 1..60)) {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let (received, expected) = runtime.expect("a runtime").block_on(play(&script));
         prop_assert_eq!(received, expected);

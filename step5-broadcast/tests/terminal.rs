@@ -1,4 +1,4 @@
-//! What the client promises on a terminal.
+//! The behaviour of the client on a terminal.
 #![cfg(unix)]
 
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ fn chat() -> Chat {
     Chat::new(5, env!("CARGO_BIN_EXE_step5-broadcast"))
 }
 
-/// A server, a peer in its lobby, and our client at a terminal.
+/// A server with two clients: ann, a raw peer, and bob, our client on a terminal.
 struct Room {
     server: Server,
     ann: Peer,
@@ -26,27 +26,27 @@ struct Room {
 fn room(variables: &[(&str, &str)]) -> Room {
     let server = chat().server();
     let mut ann = server.peer();
-    ann.say("/nick ann");
+    ann.send_line("/nick ann");
     let bob = chat().terminal(server.addr, &["--name", "bob"], variables);
-    ann.lines.hear("* guest-2 is now bob");
+    ann.lines.expect_after_notices("* guest-2 is now bob");
     Room { server, ann, bob }
 }
 
 impl Room {
-    /// The peer says lines, and all are shown.
+    /// Sends lines from ann, and waits until bob's terminal shows the last one.
     fn burst(&mut self, count: usize) {
         let lines: String = (0..count).map(|n| format!("line {n}\n")).collect();
         self.ann.send(lines);
-        self.bob.see(&format!("ann: line {}", count - 1));
+        self.bob.wait_for(&format!("ann: line {}", count - 1));
     }
 
-    /// What bob says next.
-    fn heard(&mut self) -> String {
+    /// The next line from bob.
+    fn received(&mut self) -> String {
         self.ann.lines.until("bob", |line| line.starts_with("bob: ")).1
     }
 }
 
-/// The lines that the peer said, as they were shown.
+/// The lines of a burst that the terminal shows.
 fn burst_shown(bob: &Terminal) -> Vec<String> {
     let mut shown = bob.shown();
     shown.retain(|line| line.starts_with("ann: line "));
@@ -58,25 +58,25 @@ fn burst_expected(count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_draft_survives_what_comes() {
+fn a_draft_survives_incoming_lines() {
     let mut room = room(&[]);
     room.bob.press("hel");
-    room.bob.see("> hel");
+    room.bob.wait_for("> hel");
     room.burst(200);
     assert_eq!(burst_shown(&room.bob), burst_expected(200));
-    // The draft is shown again after the last line, maybe in a later piece.
+    // The editor redraws the draft after the last line.
     let deadline = Instant::now() + PATIENCE;
     while room.bob.shown().last().unwrap() != "> hel" {
         assert!(Instant::now() < deadline, "no draft at the bottom");
         thread::yield_now();
     }
     room.bob.press("lo\r");
-    assert_eq!(room.heard(), "bob: hello");
-    room.bob.see("> hello");
+    assert_eq!(room.received(), "bob: hello");
+    room.bob.wait_for("> hello");
 }
 
 #[test]
-fn a_burst_is_whole_and_in_order_while_somebody_types() {
+fn a_burst_is_shown_whole_and_in_order_while_the_user_types() {
     let mut room = room(&[]);
     let mut typed = String::new();
     for round in 0..50_u8 {
@@ -88,25 +88,25 @@ fn a_burst_is_whole_and_in_order_while_somebody_types() {
         typed.push(letter);
         if round % 10 == 9 {
             room.bob.press("\r");
-            assert_eq!(room.heard(), format!("bob: {typed}"));
+            assert_eq!(room.received(), format!("bob: {typed}"));
             typed.clear();
         }
     }
-    room.bob.see("ann: line 4999");
+    room.bob.wait_for("ann: line 4999");
     assert_eq!(burst_shown(&room.bob), burst_expected(5000));
 }
 
-/// The settings are the same before and after, whatever ends the chat.
+/// Ends the chat with `end`, and expects that the terminal's settings are restored.
 fn leaves(end: impl FnOnce(&mut Room)) -> (ExitStatus, Vec<String>) {
     let server = chat().server();
     let ann = server.peer();
     let plain = chat().terminal(server.addr, &[], &[("TERM", "dumb")]);
-    plain.see("* you are guest-2");
+    plain.wait_for("* you are guest-2");
     let before = plain.settings();
     drop(plain);
     let bob = chat().terminal(server.addr, &[], &[]);
-    bob.see("* you are in lobby");
-    bob.see(">");
+    bob.wait_for("* you are in lobby");
+    bob.wait_for(">");
     assert_ne!(bob.settings(), before, "no editor");
     let mut room = Room { server, ann, bob };
     end(&mut room);
@@ -131,7 +131,7 @@ fn ctrl_d_leaves() {
 }
 
 #[test]
-fn ctrl_c_clears_and_then_leaves() {
+fn ctrl_c_clears_the_draft_and_then_leaves() {
     let (status, shown) = leaves(|room| {
         room.bob.press("not this\x03this\r");
         assert_eq!(room.ann.lines.until("this", |line| line.contains(": ")).1, "guest-3: this");
@@ -142,10 +142,10 @@ fn ctrl_c_clears_and_then_leaves() {
 }
 
 #[test]
-fn the_servers_end_is_told_in_mid_draft() {
+fn the_servers_goodbye_is_shown_in_mid_draft() {
     let (status, shown) = leaves(|room| {
         room.bob.press("a draft");
-        room.bob.see("> a draft");
+        room.bob.wait_for("> a draft");
         room.server.process.type_line("/exit");
     });
     assert_eq!(status.code(), Some(0));
@@ -154,10 +154,10 @@ fn the_servers_end_is_told_in_mid_draft() {
 }
 
 #[test]
-fn a_lost_connection_is_told_with_its_cause() {
+fn a_lost_connection_is_reported_with_its_cause() {
     let (status, shown) = leaves(|room| {
         room.bob.press("a draft");
-        room.bob.see("> a draft");
+        room.bob.wait_for("> a draft");
         room.server.process.signal("KILL");
     });
     assert_eq!(status.code(), Some(1));
@@ -165,11 +165,11 @@ fn a_lost_connection_is_told_with_its_cause() {
 }
 
 #[test]
-fn signals_end_it_as_they_do_elsewhere() {
+fn signals_restore_the_terminal_and_end_the_client() {
     for signal in [Signal::TERM, Signal::HUP, Signal::QUIT] {
         let (status, shown) = leaves(|room| {
             room.bob.press("a draft");
-            room.bob.see("> a draft");
+            room.bob.wait_for("> a draft");
             room.bob.signal(signal);
         });
         assert_eq!(status.signal(), Some(signal.as_raw()));
@@ -178,20 +178,20 @@ fn signals_end_it_as_they_do_elsewhere() {
 }
 
 #[test]
-fn an_interrupt_from_elsewhere_leaves() {
+fn a_sigint_from_another_process_leaves() {
     let (status, shown) = leaves(|room| {
         room.bob.press("a draft");
-        room.bob.see("> a draft");
+        room.bob.wait_for("> a draft");
         room.bob.signal(Signal::INT);
     });
     assert_eq!(status.code(), Some(0));
     assert!(shown.contains(&"* goodbye".into()));
 }
 
-/// A listener whose connections hold less than 100 KB that nobody reads.
+/// A listener whose connections buffer less than 100 KB of unread bytes.
 fn narrow_listener() -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    // On loopback, a segment has 64 KiB, and the sender's buffer grows to 2.5 MB.
+    // The defaults on loopback, segments of 64 KiB, let the sender's buffer grow to 2.5 MB.
     socket.set_tcp_mss(536)?;
     socket.set_recv_buffer_size(4096)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
@@ -207,18 +207,17 @@ fn fill(bob: &mut Terminal) {
     for round in 0..100 {
         let last = format!("round {round}");
         bob.press(&format!("{}{last}\r", "x\r".repeat(50)));
-        let shown = bob.until("an answer from the editor", |line| {
-            refused(line) || line == format!("> {last}")
-        });
+        let shown = bob
+            .until("a reply from the editor", |line| refused(line) || line == format!("> {last}"));
         if shown.iter().any(|line| refused(line)) {
             return;
         }
     }
-    panic!("every line was accepted");
+    panic!("the editor accepted every line");
 }
 
 #[test]
-fn a_server_that_does_not_read_cannot_keep_the_client() {
+fn a_client_can_leave_a_server_that_does_not_read() {
     let ways: [fn(&mut Terminal); 3] =
         [|bob| bob.press("\x03\x03"), |bob| bob.press("\x03\x04"), |bob| bob.signal(Signal::INT)];
     for leave in ways {
@@ -227,15 +226,15 @@ fn a_server_that_does_not_read_cannot_keep_the_client() {
         let plain = chat().terminal(addr, &[], &[("TERM", "dumb")]);
         let (mut stream, _) = listener.accept().expect("a client");
         stream.write_all(b"* hello\n").expect("a client");
-        plain.see("* hello");
+        plain.wait_for("* hello");
         let before = plain.settings();
         drop(plain);
 
         let mut bob = chat().terminal(addr, &[], &[]);
         let (mut stream, _) = listener.accept().expect("a client");
         stream.write_all(b"* hello\n").expect("a client");
-        bob.see("* hello");
-        bob.see(">");
+        bob.wait_for("* hello");
+        bob.wait_for(">");
         fill(&mut bob);
         leave(&mut bob);
         let status = bob.exit_within(Duration::from_secs(2));
@@ -252,11 +251,11 @@ fn a_refused_draft_stays_in_the_editor() {
     let addr = listener.local_addr().expect("an address");
     let mut bob = chat().terminal(addr, &[], &[]);
     let (stream, _) = listener.accept().expect("a client");
-    bob.see(">");
+    bob.wait_for(">");
     fill(&mut bob);
     bob.press("\x03the last word\r");
     bob.until("the draft", |line| line == "> the last word");
-    // Once the server reads again, Enter sends what was kept.
+    // Once the server reads again, Enter sends the draft.
     let mut received = Lines::new("the server", stream);
     received.until("round 0", |line| line == "round 0");
     bob.press("\r");
@@ -266,34 +265,34 @@ fn a_refused_draft_stays_in_the_editor() {
 #[test]
 fn tab_completes_commands_names_and_rooms() {
     let mut room = room(&[]);
-    room.ann.say("/me waves");
-    room.bob.see("** ann waves");
+    room.ann.send_line("/me waves");
+    room.bob.wait_for("** ann waves");
     room.bob.press("/m\t");
-    room.bob.see("* /me, /msg");
+    room.bob.wait_for("* /me, /msg");
     room.bob.press("\x03/wh\t\r");
-    room.bob.see("* 3 in lobby: server, ann, bob");
+    room.bob.wait_for("* 3 in lobby: server, ann, bob");
     room.bob.press("/jo\tattic\r");
-    room.bob.see("* you are in attic");
+    room.bob.wait_for("* you are in attic");
     room.bob.press("/join lob\t\r");
     room.bob.until("a second lobby", |line| line == "> /join lobby");
-    room.ann.lines.hear("* bob left");
-    room.ann.lines.hear("* bob joined");
+    room.ann.lines.expect_after_notices("* bob left");
+    room.ann.lines.expect_after_notices("* bob joined");
     room.bob.press("hello A\t\r");
-    assert_eq!(room.heard(), "bob: hello ann");
+    assert_eq!(room.received(), "bob: hello ann");
 }
 
 #[test]
-fn arrows_recall_what_was_said() {
+fn arrow_keys_recall_earlier_lines() {
     let mut room = room(&[]);
     room.bob.press("one\rtwo\r");
-    assert_eq!(room.heard(), "bob: one");
-    assert_eq!(room.heard(), "bob: two");
+    assert_eq!(room.received(), "bob: one");
+    assert_eq!(room.received(), "bob: two");
     room.bob.press("dra\x1b[A\x1b[A\x1b[A\r");
-    assert_eq!(room.heard(), "bob: one");
+    assert_eq!(room.received(), "bob: one");
     room.bob.press("dra\x1b[A\x1b[A\x1b[B\x1b[B\x1b[Bft\r");
-    assert_eq!(room.heard(), "bob: draft");
+    assert_eq!(room.received(), "bob: draft");
     room.bob.press("\x1b[D\x1b[Aa\x1b[D\x1b[Db\r");
-    assert_eq!(room.heard(), "bob: drafbta");
+    assert_eq!(room.received(), "bob: drafbta");
 }
 
 #[test]
@@ -301,30 +300,30 @@ fn a_paste_sends_every_line() {
     let mut room = room(&[]);
     room.bob.press("one\rtwo\nthree\r\n\rfour\r");
     for text in ["one", "two", "three", "four"] {
-        assert_eq!(room.heard(), format!("bob: {text}"));
+        assert_eq!(room.received(), format!("bob: {text}"));
     }
-    // As terminals send it that mark what is pasted.
+    // Bracketed paste, as some terminals send it.
     room.bob.press("\x1b[200~five\rsix\rseven\x1b[201~\r");
     for text in ["five", "six", "seven"] {
-        assert_eq!(room.heard(), format!("bob: {text}"));
+        assert_eq!(room.received(), format!("bob: {text}"));
     }
     let lines: Vec<_> = (0..500).map(|n| format!("pasted {n}")).collect();
     room.bob.press(&(lines.join("\r") + "\r"));
     for line in lines {
-        assert_eq!(room.heard(), format!("bob: {line}"));
+        assert_eq!(room.received(), format!("bob: {line}"));
     }
 }
 
 #[test]
-fn colours_unless_they_are_not_wanted() {
+fn no_color_turns_colours_off() {
     for (variables, colours) in
         [(&[][..], true), (&[("NO_COLOR", "")], true), (&[("NO_COLOR", "1")], false)]
     {
         let mut room = room(variables);
-        room.ann.say("hello");
-        room.bob.see("ann: hello");
+        room.ann.send_line("hello");
+        room.bob.wait_for("ann: hello");
         room.bob.press("/nope\r");
-        room.bob.see("! unknown command: /nope");
+        room.bob.wait_for("! unknown command: /nope");
         assert_eq!(room.bob.raw().contains("\x1b[36m* you are bob\x1b[0m"), colours);
         assert_eq!(room.bob.raw().contains("\x1b[31m"), colours);
         assert_eq!(room.bob.raw().contains("\x1b[0m: hello"), colours);
@@ -332,61 +331,61 @@ fn colours_unless_they_are_not_wanted() {
 }
 
 #[test]
-fn odd_input_costs_nothing() {
+fn odd_input_does_not_damage_the_draft() {
     let mut room = room(&[]);
     room.bob.press("dra");
-    room.bob.see("> dra");
+    room.bob.wait_for("> dra");
     room.bob.press_bytes(b"\xff");
     room.burst(3);
     room.bob.press("ft\r");
-    assert_eq!(room.heard(), "bob: draft");
+    assert_eq!(room.received(), "bob: draft");
     room.bob.resize(5, 20);
     room.bob.press("a line that is longer than the window is wide\x01\x05!\r");
-    assert_eq!(room.heard(), "bob: a line that is longer than the window is wide!");
+    assert_eq!(room.received(), "bob: a line that is longer than the window is wide!");
     for (rows, columns) in [(2, 10), (3, 4), (24, 80)] {
         room.bob.resize(rows, columns);
         room.bob.press("tiny\r");
-        assert_eq!(room.heard(), "bob: tiny");
+        assert_eq!(room.received(), "bob: tiny");
     }
     let long = "x".repeat(4097);
     room.bob.press(&format!("\x1b[200~{long}\x1b[201~\r\x7f\r"));
-    assert_eq!(room.heard(), format!("bob: {}", "x".repeat(4096)));
+    assert_eq!(room.received(), format!("bob: {}", "x".repeat(4096)));
     room.bob.until("a reason", |line| line.contains("at most 4096 bytes"));
 }
 
 #[test]
-fn it_goes_on_after_a_stop() {
+fn a_draft_survives_a_suspend() {
     let mut room = room(&[]);
     room.bob.press("dra");
-    room.bob.see("> dra");
+    room.bob.wait_for("> dra");
     let settings = room.bob.settings();
     room.bob.suspend();
     room.burst(3);
     let deadline = Instant::now() + PATIENCE;
     while room.bob.settings() != settings {
-        assert!(Instant::now() < deadline, "not edited any more");
+        assert!(Instant::now() < deadline, "the editor did not set the terminal again");
         thread::yield_now();
     }
     room.bob.press("ft\r");
-    assert_eq!(room.heard(), "bob: draft");
+    assert_eq!(room.received(), "bob: draft");
 }
 
 #[test]
-fn a_name_that_is_refused_is_told() {
+fn a_refused_name_is_reported() {
     let server = chat().server();
     let mut bob = chat().terminal(server.addr, &["--name", "server"], &[]);
     bob.until("a refusal", |line| line.starts_with("! "));
     bob.press("/who\r");
-    bob.see("* 2 in lobby: server, guest-1");
+    bob.wait_for("* 2 in lobby: server, guest-1");
     bob.press("\x04");
     assert_eq!(bob.exit().code(), Some(0));
 }
 
 #[test]
-fn a_simple_terminal_is_a_plain_client() {
+fn a_dumb_terminal_has_no_line_editing() {
     let mut room = room(&[("TERM", "dumb")]);
     room.bob.press("hello\n");
-    assert_eq!(room.heard(), "bob: hello");
+    assert_eq!(room.received(), "bob: hello");
     room.bob.press("\x04");
     assert_eq!(room.bob.exit().code(), Some(0));
     assert!(!room.bob.raw().contains('\x1b'));

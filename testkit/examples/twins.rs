@@ -1,4 +1,4 @@
-//! Prints how many lines of steps 3 and 4 are the same.
+//! Prints the share of lines that steps 3 and 4 have in common.
 
 use std::io;
 use std::path::Path;

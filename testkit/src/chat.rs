@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::process::{End, Process, Server};
 use crate::{Lines, Peer};
 
-/// The program that is tried, and which step it is to behave like.
+/// The program under test, and the step whose behaviour it promises.
 #[derive(Debug)]
 pub struct Chat {
     program: OsString,
@@ -20,19 +20,19 @@ impl Chat {
         Self { program, step }
     }
 
-    /// Which step it is to behave like.
+    /// The step whose behaviour the program promises.
     pub fn step(&self) -> u8 {
         self.step
     }
 
-    /// The program with arguments, for whoever starts it in a way of his own.
+    /// The program with arguments, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args);
         command
     }
 
-    /// The program in a shell that runs `before` first, such as `ulimit -n 64`.
+    /// The program in a shell that first runs `before`, such as `ulimit -n 64`.
     #[cfg(unix)]
     pub fn command_after(&self, before: &str, args: &[&str]) -> Command {
         let mut command = Command::new("sh");
@@ -47,7 +47,7 @@ impl Chat {
         Server::wait(Process::start(&mut self.command(&args), End::Piped, End::Piped))
     }
 
-    /// A server that does not hold floods back.
+    /// A server without a rate limit.
     pub fn server(&self) -> Server {
         match self.step {
             5 => self.server_with(&["--rate", "0"]),
@@ -55,13 +55,13 @@ impl Chat {
         }
     }
 
-    /// Our own client, on pipes.
+    /// The program's own client, with pipes for stdin and stdout.
     pub fn client(&self, addr: SocketAddr) -> Process {
         let addr = addr.to_string();
         Process::start(&mut self.command(&["client", &addr]), End::Piped, End::Piped)
     }
 
-    /// Our own client, on a terminal, with more arguments and variables in its environment.
+    /// The program's own client on a terminal, with more arguments and environment variables.
     #[cfg(unix)]
     pub fn terminal(
         &self,
@@ -74,7 +74,7 @@ impl Chat {
         crate::Terminal::start(&self.program, &args, variables)
     }
 
-    /// A script in a shell on a terminal, where `$0` is the program.
+    /// A shell script on a terminal. In the script, `$0` is the program.
     #[cfg(unix)]
     pub fn in_shell(&self, script: &str) -> crate::Terminal {
         let program = self.program.to_str().expect("a path in UTF-8");
@@ -86,97 +86,99 @@ impl Chat {
         Process::start(&mut self.command(&[]), End::Piped, End::Piped)
     }
 
-    /// A server, a raw peer that speaks, and somebody who listens.
+    /// A new server with a sender and a reader.
     pub fn pair(&self) -> Pair {
         self.pair_on(self.server())
     }
 
-    /// The same, on a server that is there already.
+    /// A sender and a reader on a running server.
     pub fn pair_on(&self, server: Server) -> Pair {
         if self.step == 2 {
-            let speaker = Peer::ungreeted(server.addr);
-            return Pair { server, speaker, listener: None };
+            let sender = Peer::ungreeted(server.addr);
+            return Pair { server, sender, reader: None };
         }
-        let mut listener = server.peer();
-        let speaker = server.peer();
-        let joined = format!("* {} joined", speaker.name);
-        listener.lines.until(&joined, |line| line == joined);
-        Pair { server, speaker, listener: Some(listener) }
+        let mut reader = server.peer();
+        let sender = server.peer();
+        let joined = format!("* {} joined", sender.name);
+        reader.lines.until(&joined, |line| line == joined);
+        Pair { server, sender, reader: Some(reader) }
     }
 }
 
-/// Two who chat, whatever the step. At step 2 the listener is the server's console.
+/// A sender and a reader, at any step from 2 on. At step 2 the reader is the server's console.
 #[derive(Debug)]
 pub struct Pair {
-    /// Between them, or at step 2 one of them.
+    /// The server that both use.
     pub server: Server,
-    /// A raw peer.
-    pub speaker: Peer,
-    /// Another, from step 3 on.
-    pub listener: Option<Peer>,
+    /// The client that sends.
+    pub sender: Peer,
+    /// The client that reads, from step 3 on.
+    pub reader: Option<Peer>,
 }
 
 impl Pair {
-    /// What the listener reads.
-    pub fn ears(&mut self) -> &mut Lines {
-        self.server.ears(&mut self.listener)
+    /// The lines that the reader receives.
+    pub fn received(&mut self) -> &mut Lines {
+        self.server.received_by(&mut self.reader)
     }
 
-    /// How the listener reads a line of the speaker's.
-    pub fn heard_as(&self, text: &str) -> String {
-        match &self.listener {
-            Some(_) => format!("{}: {text}", self.speaker.name),
+    /// The sender's `text` as the reader receives it.
+    pub fn received_as(&self, text: &str) -> String {
+        match &self.reader {
+            Some(_) => format!("{}: {text}", self.sender.name),
             None => format!("peer: {text}"),
         }
     }
 
-    /// The next thing said that the listener reads is `text`, by the speaker.
-    pub fn hears(&mut self, text: &str) {
-        let line = self.heard_as(text);
-        self.ears().hear(&line);
+    /// Expects that the next line to the reader, after notices, is `text` from the sender.
+    pub fn expect_received(&mut self, text: &str) {
+        let line = self.received_as(text);
+        self.received().expect_after_notices(&line);
     }
 
-    /// The listener says something.
+    /// Sends a line from the reader.
     pub fn reply(&mut self, text: &str) {
-        match &mut self.listener {
-            Some(listener) => listener.say(text),
+        match &mut self.reader {
+            Some(reader) => reader.send_line(text),
             None => self.server.process.type_line(text),
         }
     }
 
-    /// The next thing said that the speaker reads is `text`, by the listener.
-    pub fn is_replied(&mut self, text: &str) {
-        let line = match &self.listener {
-            Some(listener) => format!("{}: {text}", listener.name),
+    /// Expects that the next line to the sender, after notices, is `text` from the reader.
+    pub fn expect_reply(&mut self, text: &str) {
+        let line = match &self.reader {
+            Some(reader) => format!("{}: {text}", reader.name),
             None => text.into(),
         };
-        self.speaker.lines.hear(&line);
+        self.sender.lines.expect_after_notices(&line);
     }
 
-    /// The speaker is told that a line was not accepted; at step 2, the listener is.
-    pub fn is_refused(&mut self) {
-        match &self.listener {
+    /// Expects an error for a refused line, to the sender. At step 2 the server writes it to
+    /// stderr.
+    pub fn expect_refusal(&mut self) {
+        match &self.reader {
             Some(_) => {
-                let next = self.speaker.lines.until("an error", |line| !line.starts_with("* "));
+                let next = self.sender.lines.until("an error", |line| !line.starts_with("* "));
                 assert!(next.1.starts_with("! "), "{next:?} is no error");
             }
             None => {
-                let complaint = self.server.process.stderr.next().expect("a complaint");
-                assert!(complaint.contains("too long"), "{complaint}");
+                let error = self.server.process.stderr.next().expect("an error");
+                assert!(error.contains("too long"), "{error}");
             }
         }
     }
 
-    /// The speaker is gone: it reads the end, and the listener is told, or ends as well.
-    pub fn has_left(&mut self) {
-        match &mut self.listener {
-            Some(listener) => {
-                let left = format!("* {} left", self.speaker.name);
-                listener.lines.until(&left, |line| line == left);
-                assert_eq!(self.speaker.lines.rest().last().unwrap(), "* goodbye");
+    /// Expects that the sender has left: it reads EOF, and the reader receives a leave notice. At
+    /// step 2 the server ends, too.
+    pub fn expect_left(&mut self) {
+        match &mut self.reader {
+            Some(reader) => {
+                let left = format!("* {} left", self.sender.name);
+                reader.lines.until(&left, |line| line == left);
+                assert_eq!(self.sender.lines.rest().last().unwrap(), "* goodbye");
             }
             None => {
-                assert_eq!(self.speaker.lines.rest(), [""; 0]);
+                assert_eq!(self.sender.lines.rest(), [""; 0]);
                 assert_eq!(self.server.process.exit(), 0);
             }
         }

@@ -1,12 +1,10 @@
-//! Drives a chat program from outside, through real sockets and pipes, and holds it to what it
-//! promises.
+//! Black-box tests for the chat programs, through real sockets and pipes.
 //!
-//! [`behaviours`] is the list of promises, a function each. A step lists those that it makes with
-//! [`promises!`]; set `CHAT_BIN` to run them against another program.
+//! [`behaviours`] holds one function for each promised behaviour. A step lists the behaviours that
+//! it promises with [`promises!`]. Set `CHAT_BIN` to test another program, such as your own.
 //!
-//! Replies are the barriers: nothing here sleeps in the hope that something has happened, every
-//! wait is for something and ends in a failure after [`PATIENCE`]. Processes are killed when they
-//! are dropped, and then their stderr is searched for "panicked".
+//! A test never sleeps and hopes that something has happened: it waits for a reply, and fails after
+//! [`PATIENCE`]. A dropped process is killed, and its stderr is searched for "panicked".
 
 use std::fmt::Debug;
 use std::sync::RwLock;
@@ -33,37 +31,40 @@ pub use script::{Act, play};
 #[cfg(unix)]
 pub use terminal::Terminal;
 
-/// How long anything may take that has no bound of its own, before it counts as never.
+/// The timeout of every wait that has no shorter bound of its own.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Held for writing by behaviours that load the machine: beside them, no bound would mean much.
+/// A lock that keeps other tests from running while one loads the machine.
 ///
-/// The lock is per process. `cargo test` runs one test binary after another, each a process. Under
-/// `cargo nextest` each test is a process, so `.config/nextest.toml` keeps `alone::` tests alone.
+/// Time limits would mean little otherwise. The lock works within one process: `cargo test` runs
+/// one test binary after another, each in a process. `cargo nextest` runs each test in a process of
+/// its own, so there `.config/nextest.toml` runs the tests of the module `alone` alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 
-/// Whether a behaviour can be tried beside others.
+/// Whether a behaviour can be tested in parallel with others.
 #[derive(Debug, Clone, Copy)]
 pub enum Machine {
-    /// It is light.
+    /// A test that needs little of the machine.
     Shared,
-    /// It floods, or measures.
+    /// A test that loads the machine, or measures.
     Alone,
 }
 
-/// Tries one behaviour.
+/// Tests one behaviour.
 pub fn check(chat: &Chat, behaviour: fn(&Chat), machine: Machine) {
-    // A lock that is poisoned by a failed behaviour is as good as any.
+    // A failed behaviour poisons the lock. The lock guards no data, so that does not matter.
     let (_shared, _alone);
     match machine {
-        Machine::Shared => _shared = MACHINE.read().unwrap_or_else(|held| held.into_inner()),
-        Machine::Alone => _alone = MACHINE.write().unwrap_or_else(|held| held.into_inner()),
+        Machine::Shared => _shared = MACHINE.read().unwrap_or_else(|error| error.into_inner()),
+        Machine::Alone => _alone = MACHINE.write().unwrap_or_else(|error| error.into_inner()),
     }
     behaviour(chat);
 }
 
-/// Measures up to three times, until the result is below `bound`: on a shared machine, another process
-/// may disturb a measurement. A program that is too slow, or too busy, is so every time.
+/// Measures up to three times, until a result is below `bound`.
+///
+/// On a shared machine, another process may disturb one measurement. A program that is too slow or
+/// too busy exceeds the bound every time.
 pub(crate) fn best_of_three<T: PartialOrd + Debug>(bound: T, mut measure: impl FnMut() -> T) {
     let first = measure();
     if first < bound {
@@ -74,7 +75,7 @@ pub(crate) fn best_of_three<T: PartialOrd + Debug>(bound: T, mut measure: impl F
     assert!(met, "{first:?}, {second:?} and {third:?} exceed {bound:?}");
 }
 
-/// Makes a test of each behaviour that a step promises.
+/// Generates one test for each behaviour that a step promises.
 #[macro_export]
 macro_rules! promises {
     ($chat:expr, shared: [$($shared:ident,)*], alone: [$($alone:ident,)*] $(,)?) => {
@@ -84,9 +85,9 @@ macro_rules! promises {
                 $crate::check(&$chat, $crate::behaviours::$shared, $crate::Machine::Shared);
             }
         )*
-        /// Tests that load the machine, or measure it. nextest knows them by this name.
+        /// Tests that load the machine, or measure. The nextest filter relies on this name.
         mod alone {
-            // A list may be empty.
+            // The list may be empty.
             #[allow(unused_imports)]
             use super::*;
             $(

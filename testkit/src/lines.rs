@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use crate::PATIENCE;
 
-/// What comes out of a socket or a pipe, read by a thread of its own and taken line by line.
+/// The lines that arrive on a socket or a pipe, read by a thread of its own.
 ///
-/// Every line is UTF-8 and holds no control character but TAB, or whoever takes it fails.
+/// A test fails if it takes a line that is not UTF-8, or holds a control character other than TAB.
 #[derive(Debug)]
 pub struct Lines {
     source: String,
-    arriving: Receiver<Result<String, std::io::Error>>,
-    /// The latest, for messages of failure.
-    seen: VecDeque<String>,
+    incoming: Receiver<Result<String, std::io::Error>>,
+    /// The latest lines, for failure messages.
+    latest: VecDeque<String>,
     reset: bool,
 }
 
 impl Lines {
-    /// Reads `input` to its end. `source` names it in messages of failure.
+    /// Reads `input` until EOF. `source` names it in failure messages.
     pub fn new(source: impl Into<String>, mut input: impl Read + Send + 'static) -> Self {
-        let (lines, arriving) = mpsc::channel();
+        let (lines, incoming) = mpsc::channel();
         thread::spawn(move || {
             let mut line = Vec::new();
             let mut buf = vec![0; 64 * 1024];
@@ -33,7 +33,7 @@ impl Lines {
                             line.extend_from_slice(piece);
                             if line.pop_if(|last| *last == b'\n').is_some() {
                                 let text = String::from_utf8(std::mem::take(&mut line));
-                                let text = text.expect("everything that is sent is UTF-8");
+                                let text = text.expect("a line in UTF-8");
                                 if lines.send(Ok(text)).is_err() {
                                     return;
                                 }
@@ -50,20 +50,20 @@ impl Lines {
                 let _ = lines.send(Ok(String::from_utf8_lossy(&line).into_owned()));
             }
         });
-        Self { source: source.into(), arriving, seen: VecDeque::new(), reset: false }
+        Self { source: source.into(), incoming, latest: VecDeque::new(), reset: false }
     }
 
-    /// The next line (`Some(None)` at the end), if it comes in time.
+    /// The next line (`Some(None)` at EOF), or `None` if it does not arrive in time.
     pub fn next_within(&mut self, limit: Duration) -> Option<Option<String>> {
-        match self.arriving.recv_timeout(limit) {
+        match self.incoming.recv_timeout(limit) {
             Ok(Ok(line)) => {
                 let control =
                     |c: char| c.is_control() && c != '\t' || matches!(c, '\u{2028}'..='\u{202e}');
                 assert!(!line.contains(control), "{}: raw control in {line:?}", self.source);
-                if self.seen.len() == 20 {
-                    self.seen.pop_front();
+                if self.latest.len() == 20 {
+                    self.latest.pop_front();
                 }
-                self.seen.push_back(line.clone());
+                self.latest.push_back(line.clone());
                 Some(Some(line))
             }
             Ok(Err(_)) => {
@@ -75,7 +75,7 @@ impl Lines {
         }
     }
 
-    /// The next line is `line`.
+    /// Expects that the next line is `line`.
     pub fn expect(&mut self, line: &str) {
         match self.next() {
             Some(next) if next == line => {}
@@ -83,8 +83,8 @@ impl Lines {
         }
     }
 
-    /// The next line that is not a notice is `line`.
-    pub fn hear(&mut self, line: &str) {
+    /// Skips notices, and expects that the next line is `line`. It may be a notice itself.
+    pub fn expect_after_notices(&mut self, line: &str) {
         loop {
             match self.next() {
                 Some(next) if next == line => return,
@@ -94,14 +94,13 @@ impl Lines {
         }
     }
 
-    /// The next line that is not a notice is `text`, said by whomever.
-    pub fn hear_said(&mut self, text: &str) {
-        let heard = self.until("something said", |line| !line.starts_with("* "));
-        let said = heard.1.ends_with(&format!(": {text}"));
-        assert!(said, "{heard:?} instead of {text:?}");
+    /// Skips notices, and expects that the next line is `text`, from any sender.
+    pub fn expect_text(&mut self, text: &str) {
+        let (_, line) = self.until("a client's text", |line| !line.starts_with("* "));
+        assert!(line.ends_with(&format!(": {text}")), "{line:?} instead of {text:?}");
     }
 
-    /// The lines before the first that `wanted` accepts, and that one.
+    /// Waits for a line that `wanted` accepts. Returns the lines before it, and the line.
     pub fn until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> (Vec<String>, String) {
         let mut before = Vec::new();
         let deadline = Instant::now() + PATIENCE;
@@ -109,35 +108,35 @@ impl Lines {
             match self.next() {
                 Some(line) if wanted(&line) => return (before, line),
                 Some(line) => before.push(line),
-                None => self.fail(format_args!("{what}, not the end")),
+                None => self.fail(format_args!("{what}, not EOF")),
             }
         }
         self.fail(what)
     }
 
-    /// All lines up to the end.
+    /// All lines up to EOF.
     pub fn rest(&mut self) -> Vec<String> {
         self.collect()
     }
 
-    /// Whether the end came as a reset.
+    /// Whether the connection ended with a reset.
     pub fn was_reset(&self) -> bool {
         self.reset
     }
 
     fn fail(&self, wanted: impl std::fmt::Display) -> ! {
-        panic!("{}: expected {wanted}; latest lines: {:#?}", self.source, self.seen)
+        panic!("{}: expected {wanted}; latest lines: {:#?}", self.source, self.latest)
     }
 }
 
-/// The next line, or `None` at the end, also if it came as a reset.
+/// Yields each line, and `None` at EOF or after a reset.
 impl Iterator for Lines {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
         match self.next_within(PATIENCE) {
             Some(next) => next,
-            None => self.fail("a line or the end"),
+            None => self.fail("a line or EOF"),
         }
     }
 }

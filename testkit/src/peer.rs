@@ -8,30 +8,31 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{Lines, PATIENCE};
 
-/// A participant that is nothing but a socket, so it can be as rude as it likes.
+/// A client that is a bare socket, so that a test can also break the rules.
 #[derive(Debug)]
 pub struct Peer {
-    /// By which the others know it; empty where there are no names.
+    /// The name that the server gave it; empty at step 2.
     pub name: String,
-    /// What it reads.
+    /// The lines that it receives.
     pub lines: Lines,
     stream: TcpStream,
-    vanishing: Arc<AtomicBool>,
+    /// Set when the connection is being reset.
+    resetting: Arc<AtomicBool>,
     syncs: u32,
 }
 
-/// How often a blocked read looks whether its peer vanishes.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often a blocked read checks whether the connection is being reset.
+const POLL: Duration = Duration::from_millis(20);
 
-/// A socket whose blocked reads end when its peer vanishes, without a word to the other side.
-struct Ear {
+/// The read half of a socket. A blocked read ends when [`Peer::reset`] is called.
+struct Reader {
     stream: TcpStream,
-    vanishing: Arc<AtomicBool>,
+    resetting: Arc<AtomicBool>,
 }
 
-impl Read for Ear {
+impl Read for Reader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while !self.vanishing.load(Ordering::Relaxed) {
+        while !self.resetting.load(Ordering::Relaxed) {
             match self.stream.read(buf) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == ErrorKind::TimedOut => {}
@@ -43,36 +44,31 @@ impl Read for Ear {
 }
 
 impl Peer {
-    /// Connects to a server that greets nobody (step 2), or that may refuse.
+    /// Connects, and waits for nothing: step 2 sends no greeting, and a full server refuses.
     pub fn ungreeted(addr: SocketAddr) -> Self {
         let stream = connect(addr);
-        stream.set_read_timeout(Some(LOOK)).expect("open");
-        let vanishing = Arc::new(AtomicBool::new(false));
-        let ear =
-            Ear { stream: stream.try_clone().expect("a descriptor"), vanishing: vanishing.clone() };
-        Self {
-            name: String::new(),
-            lines: Lines::new("a raw peer", ear),
-            stream,
-            vanishing,
-            syncs: 0,
-        }
+        stream.set_read_timeout(Some(POLL)).expect("open");
+        let resetting = Arc::new(AtomicBool::new(false));
+        let clone = stream.try_clone().expect("a file descriptor");
+        let reader = Reader { stream: clone, resetting: resetting.clone() };
+        let lines = Lines::new("a raw peer", reader);
+        Self { name: String::new(), lines, stream, resetting, syncs: 0 }
     }
 
-    /// Connects, and waits until it has been greeted and has a name.
+    /// Connects, and waits for the greeting with the client's name.
     pub fn greeted(addr: SocketAddr) -> Self {
-        Self::welcomed(addr).unwrap_or_else(|first| panic!("no greeting: {first}"))
+        Self::try_greeted(addr).unwrap_or_else(|first| panic!("no greeting: {first}"))
     }
 
-    /// The same, where a refusal is an answer, too: it is the error.
-    pub fn welcomed(addr: SocketAddr) -> Result<Self, String> {
+    /// Connects, and waits for the greeting. A refusal is the error.
+    pub fn try_greeted(addr: SocketAddr) -> Result<Self, String> {
         let mut peer = Self::ungreeted(addr);
         let first = peer.lines.next().expect("a greeting");
         let Some(name) = first.strip_prefix("* you are ") else {
             return Err(first);
         };
         peer.name = name.into();
-        // Everything else that a new client is sent comes before the answer.
+        // The reply comes after everything else that the server sends to a new client.
         peer.sync();
         Ok(peer)
     }
@@ -80,52 +76,56 @@ impl Peer {
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = self.stream.write_all(bytes.as_ref());
-        sent.expect("the other side takes what is sent");
+        sent.expect("a server that reads");
     }
 
     /// Sends a line.
-    pub fn say(&mut self, text: &str) {
+    pub fn send_line(&mut self, text: &str) {
         self.send(format!("{text}\n"));
     }
 
-    /// Everything sent so far has been dealt with; the lines read meanwhile.
+    /// Waits until the server has handled everything sent so far. Returns the lines received
+    /// meanwhile.
+    ///
+    /// The barrier is an unknown command: its error comes after the replies to all earlier lines.
     pub fn sync(&mut self) -> Vec<String> {
         self.syncs += 1;
-        // The number tells the answer from that to anything unknown that was sent before.
+        // The number tells this reply from those to earlier unknown commands.
         let command = format!("/no-such-command-{}", self.syncs);
-        self.say(&command);
-        let answer = |line: &str| line.starts_with("! ") && line.ends_with(&command);
-        self.lines.until("the answer to a barrier", answer).0
+        self.send_line(&command);
+        let reply = |line: &str| line.starts_with("! ") && line.ends_with(&command);
+        self.lines.until("the reply to a barrier", reply).0
     }
 
-    /// Nothing more will be sent.
+    /// Closes the sending direction.
     pub fn half_close(&self) {
         self.stream.shutdown(Shutdown::Write).expect("open");
     }
 
-    /// Vanishes: the other side's next read or write fails.
+    /// Resets the connection: the server's next read or write fails.
     pub fn reset(mut self) {
         reset(&self.stream);
-        self.vanishing.store(true, Ordering::Relaxed);
-        // The end, which comes when the reading thread has let go of its descriptor.
+        self.resetting.store(true, Ordering::Relaxed);
+        // The socket is closed only when the reading thread has dropped its handle, too.
         self.lines.rest();
     }
 
     /// A second handle, to write from another thread.
     pub fn writer(&self) -> TcpStream {
-        self.stream.try_clone().expect("a descriptor")
+        self.stream.try_clone().expect("a file descriptor")
     }
 }
 
-/// A connection that nobody reads unless the caller does.
+/// A connection without a reading thread.
 pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&addr, PATIENCE).expect("a server");
     stream.set_nodelay(true).expect("open");
     stream
 }
 
-/// The same, with a receive buffer of a size other than the OS's choice: it counts from the start
-/// only if it is set before connecting.
+/// A connection with a receive buffer of a given size, or of the OS's default.
+///
+/// The size is set before connecting, because the handshake negotiates the window.
 pub(crate) fn connect_with(addr: SocketAddr, receive_buffer: Option<usize>) -> TcpStream {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
     if let Some(size) = receive_buffer {
@@ -135,7 +135,7 @@ pub(crate) fn connect_with(addr: SocketAddr, receive_buffer: Option<usize>) -> T
     socket.into()
 }
 
-/// Reads one line, byte by byte: nothing behind it is taken.
+/// Reads one line byte by byte, and nothing beyond it.
 pub(crate) fn read_line(stream: &mut TcpStream) -> String {
     stream.set_read_timeout(Some(PATIENCE)).expect("open");
     let mut line = Vec::new();
@@ -146,20 +146,20 @@ pub(crate) fn read_line(stream: &mut TcpStream) -> String {
     String::from_utf8(line).expect("UTF-8")
 }
 
-/// Makes the close of `stream` a reset.
+/// Makes closing `stream` send a reset.
 pub(crate) fn reset(stream: &TcpStream) {
     let linger = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     linger.expect("open");
 }
 
-/// Asks for connections without waiting for them: some may never come to be.
+/// Starts `size` connections without waiting for them. Some may never be established.
 pub(crate) fn crowd(addr: SocketAddr, size: usize) -> Vec<Socket> {
-    let ask = |_| {
+    let start = |_| {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
         socket.set_nonblocking(true).expect("open");
-        // In progress.
+        // Returns "in progress".
         let _ = socket.connect(&addr.into());
         socket
     };
-    (0..size).map(ask).collect()
+    (0..size).map(start).collect()
 }

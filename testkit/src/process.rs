@@ -8,29 +8,29 @@ use std::time::{Duration, Instant};
 
 use crate::{Lines, PATIENCE, Peer};
 
-/// A running program with pipes on all its ends. It is killed when it is dropped.
+/// A running program with pipes for stdin, stdout and stderr. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Process {
-    /// What it shows.
+    /// The lines of stdout.
     pub stdout: Lines,
-    /// What it says of itself.
+    /// The lines of stderr.
     pub stderr: Lines,
     child: Child,
     stdin: Option<ChildStdin>,
-    complaints: Arc<Mutex<String>>,
+    stderr_text: Arc<Mutex<String>>,
     copier: Option<JoinHandle<()>>,
-    /// While it is there, stderr is not read beyond its first line.
+    /// Holds stderr back after its first line, until it is dropped.
     unread: Option<Sender<()>>,
 }
 
-/// What a process reads or shows.
+/// The other end of a process's stdin or stdout.
 #[derive(Debug)]
 pub enum End {
-    /// A pipe that the test holds.
+    /// A new pipe, which [`Process`] holds.
     Piped,
-    /// Nothing: `/dev/null`.
+    /// `/dev/null`.
     Null,
-    /// A pipe of the caller's.
+    /// A pipe that the caller has made.
     Pipe(PipeWriter),
 }
 
@@ -52,21 +52,21 @@ impl Process {
         process
     }
 
-    /// Starts `command`, of whose stderr nobody reads more than the first line: it fills up.
-    pub fn start_unread(command: &mut Command) -> Self {
+    /// Starts `command`, and reads only the first line of its stderr, so that the pipe can fill up.
+    pub fn start_with_unread_stderr(command: &mut Command) -> Self {
         Self::spawn(command, End::Piped, End::Piped)
     }
 
     fn spawn(command: &mut Command, stdin: End, stdout: End) -> Self {
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let complaints = Arc::new(Mutex::new(String::new()));
+        let stderr_text = Arc::new(Mutex::new(String::new()));
         let (stderr, copy) = std::io::pipe().expect("a pipe");
         let source = child.stderr.take().expect("piped");
         let (unread, read_on) = mpsc::channel();
         let copier = thread::spawn({
-            let complaints = complaints.clone();
-            move || keep(source, copy, &complaints, &read_on)
+            let text = stderr_text.clone();
+            move || copy_stderr(source, copy, &text, &read_on)
         });
         let stdout = match child.stdout.take() {
             Some(stdout) => Lines::new("stdout", stdout),
@@ -77,7 +77,7 @@ impl Process {
             stderr: Lines::new("stderr", stderr),
             stdin: child.stdin.take(),
             child,
-            complaints,
+            stderr_text,
             copier: Some(copier),
             unread: Some(unread),
         }
@@ -91,7 +91,7 @@ impl Process {
     /// Types bytes as they are.
     pub fn type_bytes(&mut self, bytes: impl AsRef<[u8]>) {
         let stdin = self.stdin.as_mut().expect("an open stdin");
-        stdin.write_all(bytes.as_ref()).expect("a console that is read");
+        stdin.write_all(bytes.as_ref()).expect("a process that reads stdin");
     }
 
     /// Types a line.
@@ -99,17 +99,18 @@ impl Process {
         self.type_bytes(format!("{line}\n"));
     }
 
-    /// The end of input.
+    /// Closes stdin, so that the process reads EOF.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
     }
 
-    /// A stdin to write to from another thread.
+    /// The handle of stdin, to write from another thread.
     pub fn take_stdin(&mut self) -> ChildStdin {
         self.stdin.take().expect("an open stdin")
     }
 
-    /// The exit code, if the process ends in time. A signal counts as -1.
+    /// Waits for the process to end, at most for `limit`. Returns the exit code, or -1 for a
+    /// signal.
     pub fn exit_within(&mut self, limit: Duration) -> i32 {
         match ended_within(&mut self.child, limit) {
             Some(status) => status.code().unwrap_or(-1),
@@ -117,25 +118,25 @@ impl Process {
         }
     }
 
-    /// The exit code.
+    /// Waits for the process to end. Returns the exit code, or -1 for a signal.
     pub fn exit(&mut self) -> i32 {
         self.exit_within(PATIENCE)
     }
 
-    /// Whether it has not ended.
+    /// Whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }
 
-    /// What it has said of itself so far, as a whole. Complete once it has ended.
-    pub fn complaints(&mut self) -> String {
+    /// All of stderr so far. It is complete once the process has ended.
+    pub fn stderr_text(&mut self) -> String {
         self.unread = None;
         if !self.is_running()
             && let Some(copier) = self.copier.take()
         {
             copier.join().expect("a copier");
         }
-        self.complaints.lock().expect("no panic").clone()
+        self.stderr_text.lock().expect("no panic").clone()
     }
 
     /// Sends a signal by name, such as `TERM`.
@@ -157,17 +158,17 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails if it has ended.
+        // Fails if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let complaints = self.complaints();
+        let stderr = self.stderr_text();
         if !thread::panicking() {
-            assert!(!complaints.contains("panicked"), "a panic:\n{complaints}");
+            assert!(!stderr.contains("panicked"), "a panic:\n{stderr}");
         }
     }
 }
 
-/// How a child ended, if it did in time.
+/// The exit status of a child, or `None` if it has not ended after `limit`.
 pub(crate) fn ended_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + limit;
     loop {
@@ -179,54 +180,53 @@ pub(crate) fn ended_within(child: &mut Child, limit: Duration) -> Option<ExitSta
     }
 }
 
-/// Copies, so that stderr can be read line by line and be searched as a whole. After the first line
-/// it waits until `read_on` closes.
-fn keep(
+/// Copies stderr, so that a test can read it line by line and also search all of it.
+///
+/// After the first line it waits until `read_on` is closed.
+fn copy_stderr(
     mut source: ChildStderr,
     mut copy: impl Write,
-    complaints: &Mutex<String>,
+    text: &Mutex<String>,
     read_on: &Receiver<()>,
 ) {
     let mut buf = [0; 4096];
     while let Ok(n @ 1..) = source.read(&mut buf) {
-        let mut complaints = complaints.lock().expect("no panic");
-        complaints.push_str(&String::from_utf8_lossy(&buf[..n]));
-        drop(complaints);
-        // Fails if the test is over: what counts has been kept.
+        text.lock().expect("no panic").push_str(&String::from_utf8_lossy(&buf[..n]));
+        // Fails if the test is over. By then the text has been stored.
         let _ = copy.write_all(&buf[..n]);
         if buf[..n].contains(&b'\n') {
-            // Fails when it closes: nothing is ever sent.
+            // Always fails, when the channel closes: no value is ever sent.
             let _ = read_on.recv();
         }
     }
 }
 
-/// A server, on a port of its own.
+/// A running server, on a port of its own.
 #[derive(Debug)]
 pub struct Server {
-    /// The program; its stdin and stdout are the operator's.
+    /// The process. Its stdin and stdout are the operator's.
     pub process: Process,
-    /// Where it listens.
+    /// The address that it listens on.
     pub addr: SocketAddr,
 }
 
 impl Server {
-    /// Waits until it listens.
+    /// Waits until the server listens.
     pub fn wait(mut process: Process) -> Self {
-        let status = process.stderr.next().expect("a status");
+        let status = process.stderr.next().expect("a status line");
         let addr = status.strip_prefix("listening on ").and_then(|addr| addr.parse().ok());
         Self { process, addr: addr.unwrap_or_else(|| panic!("no address: {status}")) }
     }
 
-    /// Who hears what a client says: a participant, or at step 2 the operator.
-    pub fn ears<'a>(&'a mut self, listener: &'a mut Option<Peer>) -> &'a mut Lines {
-        match listener {
-            Some(listener) => &mut listener.lines,
+    /// The lines that `reader` receives, or, without a reader (step 2), the operator.
+    pub fn received_by<'a>(&'a mut self, reader: &'a mut Option<Peer>) -> &'a mut Lines {
+        match reader {
+            Some(reader) => &mut reader.lines,
             None => &mut self.process.stdout,
         }
     }
 
-    /// A raw participant who has been greeted.
+    /// A new client that has been greeted.
     pub fn peer(&self) -> Peer {
         Peer::greeted(self.addr)
     }

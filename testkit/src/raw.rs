@@ -7,14 +7,13 @@ use socket2::{Domain, Socket, Type};
 
 use crate::{PATIENCE, peer};
 
-/// How often [`Raw::round_trips`] measures.
-const EVERY: Duration = Duration::from_millis(5);
+/// The interval at which [`Raw::round_trips`] measures.
+const INTERVAL: Duration = Duration::from_millis(5);
 
-/// The receive buffer of a slow client: two are enough for loopback's largest segment.
+/// The receive buffer of a slow client. Loopback's largest segment fits into two of them.
 const SMALL: usize = 64 * 1024;
 
-/// A client without a thread of its own: the caller decides when it reads. So it can measure, and
-/// it can be slow.
+/// A client without a reading thread, so that the caller decides when it reads.
 #[derive(Debug)]
 pub(crate) struct Raw {
     /// The name that the server gave it.
@@ -24,12 +23,12 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// A client that has been greeted, with the system's socket buffers.
+    /// A client that has been greeted, with the OS's default socket buffers.
     pub(crate) fn connect(addr: SocketAddr) -> Self {
         Self::greeted(peer::connect(addr))
     }
 
-    /// Many at once, in hundreds.
+    /// Many greeted clients, connected a hundred at a time.
     pub(crate) fn crowd(addr: SocketAddr, count: usize) -> Vec<Self> {
         let mut crowd = Vec::new();
         while crowd.len() < count {
@@ -40,7 +39,7 @@ impl Raw {
         crowd
     }
 
-    /// One client with a small receive buffer: when it stops reading, the server notices soon.
+    /// A client with a small receive buffer: when it stops reading, the server notices soon.
     pub(crate) fn slow(addr: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
         // The window is negotiated in the handshake.
@@ -65,9 +64,9 @@ impl Raw {
         raw
     }
 
-    /// The same client, in another room.
+    /// The same client, after it has changed its room.
     pub(crate) fn joined(mut self, room: &str) -> Self {
-        self.say(&format!("/join {room}"));
+        self.send_line(&format!("/join {room}"));
         let entered = format!("* you are in {room}");
         self.until(&entered, |line| line == entered);
         self
@@ -80,46 +79,48 @@ impl Raw {
     }
 
     /// Sends a line.
-    pub(crate) fn say(&self, text: &str) {
+    pub(crate) fn send_line(&self, text: &str) {
         self.send(format!("{text}\n"));
     }
 
-    /// The next line, or `None` at the end.
+    /// The next line, or `None` at EOF.
     pub(crate) fn next(&mut self) -> Option<String> {
         let mut line = String::new();
-        let n = self.input.read_line(&mut line).expect("a line or the end");
+        let n = self.input.read_line(&mut line).expect("a line or EOF");
         let whole = line.pop().is_none_or(|last| last == '\n');
-        assert!(whole, "the end after {n} bytes of a line");
+        assert!(whole, "EOF after {n} bytes of a line");
         (n > 0).then_some(line)
     }
 
-    /// The first line that `wanted` accepts; the ones before it are dropped.
+    /// Waits for a line that `wanted` accepts, and drops the lines before it.
     pub(crate) fn until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let line = self.next();
-            let line = line.unwrap_or_else(|| panic!("the end instead of {what}"));
+            let line = line.unwrap_or_else(|| panic!("EOF instead of {what}"));
             if wanted(&line) {
                 return line;
             }
         }
-        panic!("{what} did not come");
+        panic!("{what} did not arrive");
     }
 
-    /// How long the server takes to answer an unknown command. What it sent before is dropped.
+    /// Measures the time between an unknown command and its error reply. Drops the lines before it.
     pub(crate) fn round_trip(&mut self) -> Duration {
         self.barriers += 1;
         let command = format!("/no-such-command-{}", self.barriers);
         let sent = Instant::now();
-        self.say(&command);
-        self.until("the answer to a barrier", |line| {
+        self.send_line(&command);
+        self.until("the reply to a barrier", |line| {
             line.starts_with("! ") && line.ends_with(&command)
         });
         sent.elapsed()
     }
 
-    /// Round trips for `duration`, one every 5 ms. A longer one also counts for those that were due
-    /// meanwhile: else one long wait would hide all that it delayed (coordinated omission).
+    /// Measures round trips for `duration`, one every 5 ms.
+    ///
+    /// A longer round trip delays the ones after it. Those are counted, too, each with the wait
+    /// that it would have had: otherwise one long wait would hide them (coordinated omission).
     pub(crate) fn round_trips(&mut self, duration: Duration) -> Latency {
         let start = Instant::now();
         let mut sorted = Vec::new();
@@ -127,22 +128,22 @@ impl Raw {
             let mut waited = Some(self.round_trip());
             while let Some(wait) = waited {
                 sorted.push(wait);
-                thread::sleep(EVERY.saturating_sub(wait));
-                waited = wait.checked_sub(EVERY);
+                thread::sleep(INTERVAL.saturating_sub(wait));
+                waited = wait.checked_sub(INTERVAL);
             }
         }
         sorted.sort_unstable();
         Latency { sorted }
     }
 
-    /// The socket alone. What is buffered is lost.
+    /// The socket alone. Buffered input is lost.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.input.into_inner()
     }
 
     /// A second handle, to write from another thread.
     pub(crate) fn writer(&self) -> TcpStream {
-        self.input.get_ref().try_clone().expect("a descriptor")
+        self.input.get_ref().try_clone().expect("a file descriptor")
     }
 }
 
@@ -153,14 +154,13 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    /// The round trip that `percent` of all do not exceed.
+    /// The time that `percent` of all round trips do not exceed.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let index = self.sorted.len() * percent / 100;
         self.sorted[index.min(self.sorted.len() - 1)]
     }
 
-    /// Fails unless half of the round trips are shorter than `median` and 99 of 100 shorter than
-    /// `p99`.
+    /// Expects half of the round trips below `median`, and 99 of 100 below `p99`.
     pub(crate) fn expect(&self, median: Duration, p99: Duration) {
         let measured = (self.percentile(50), self.percentile(99));
         assert!(
@@ -171,25 +171,25 @@ impl Latency {
     }
 }
 
-/// What a non-blocking socket had to read.
+/// The result of one non-blocking read.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Taken {
-    Bytes,
-    Nothing,
-    End,
+pub(crate) enum Polled {
+    Data,
+    Empty,
+    Eof,
 }
 
-/// Reads once. The bytes are dropped.
-pub(crate) fn take(stream: &mut TcpStream, buf: &mut [u8]) -> Taken {
+/// Reads once, and drops the bytes.
+pub(crate) fn poll_read(stream: &mut TcpStream, buf: &mut [u8]) -> Polled {
     match stream.read(buf) {
-        Ok(0) => Taken::End,
-        Ok(_) => Taken::Bytes,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Taken::Nothing,
-        Err(_) => Taken::End,
+        Ok(0) => Polled::Eof,
+        Ok(_) => Polled::Data,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Polled::Empty,
+        Err(_) => Polled::Eof,
     }
 }
 
-/// The sockets of clients for which one thread reads.
+/// The sockets of `clients`, non-blocking, so that one thread can read them all.
 pub(crate) fn nonblocking(clients: Vec<Raw>) -> Vec<TcpStream> {
     let streams = clients.into_iter().map(|client| {
         let stream = client.into_stream();

@@ -2,97 +2,99 @@ use std::collections::BTreeMap;
 
 use crate::{Chat, Peer};
 
-/// What one participant does. Whoever has left does nothing.
+/// One step of a script. The number is the client. A client that has left does nothing.
 #[derive(Debug, Clone)]
 pub enum Act {
-    /// Somebody new joins.
+    /// A new client joins.
     Join,
-    /// A line, unless it is a command.
-    Say(usize, String),
-    /// A command that nobody knows.
+    /// A client sends a line.
+    Send(usize, String),
+    /// A client sends an unknown command.
     Command(usize, String),
-    /// Several lines in one write.
+    /// A client sends several lines in one write.
     Burst(usize, Vec<String>),
-    /// `/exit`.
+    /// A client sends `/exit`.
     Exit(usize),
-    /// The end of input, behind half a line.
+    /// A client sends a partial line and closes its sending direction.
     HalfClose(usize, String),
-    /// The connection breaks.
+    /// A client resets its connection.
     Reset(usize),
-    /// The operator says something.
+    /// The operator types a line.
     Operator(String),
 }
 
-/// Plays a script on a server of its own, each act once the one before has been dealt with, and
-/// gives what everyone read, the operator's screen last.
+/// Plays a script on a server of its own, and waits after each act until it has been handled.
+///
+/// Returns the lines that each client received: first the witness, which only reads, then the
+/// clients of the script, and last the operator.
 pub fn play(chat: &Chat, script: &[Act]) -> Vec<Vec<String>> {
     let mut server = chat.server();
     let mut witness = server.peer();
-    let mut here = BTreeMap::<usize, Peer>::new();
-    let mut read = vec![Vec::new()];
+    let mut clients = BTreeMap::<usize, Peer>::new();
+    let mut received = vec![Vec::new()];
     for act in script {
         match act {
             Act::Join => {
-                here.insert(read.len(), server.peer());
-                read.push(Vec::new());
+                clients.insert(received.len(), server.peer());
+                received.push(Vec::new());
             }
-            Act::Say(who, text) | Act::Command(who, text) => {
-                if let Some(peer) = here.get_mut(who) {
-                    peer.say(text);
+            Act::Send(client, text) | Act::Command(client, text) => {
+                if let Some(peer) = clients.get_mut(client) {
+                    peer.send_line(text);
                 }
             }
-            Act::Burst(who, texts) => {
-                if let Some(peer) = here.get_mut(who) {
-                    peer.say(&texts.join("\r\n"));
+            Act::Burst(client, texts) => {
+                if let Some(peer) = clients.get_mut(client) {
+                    peer.send_line(&texts.join("\r\n"));
                 }
             }
-            Act::Exit(who) => {
-                if let Some(mut peer) = here.remove(who) {
-                    peer.say("/exit");
-                    read[*who].extend(peer.lines.rest());
+            Act::Exit(client) => {
+                if let Some(mut peer) = clients.remove(client) {
+                    peer.send_line("/exit");
+                    received[*client].extend(peer.lines.rest());
                 }
             }
-            Act::HalfClose(who, text) => {
-                if let Some(mut peer) = here.remove(who) {
+            Act::HalfClose(client, text) => {
+                if let Some(mut peer) = clients.remove(client) {
                     peer.send(text);
                     peer.half_close();
-                    read[*who].extend(peer.lines.rest());
+                    received[*client].extend(peer.lines.rest());
                 }
             }
-            Act::Reset(who) => {
-                if let Some(peer) = here.remove(who) {
+            Act::Reset(client) => {
+                if let Some(peer) = clients.remove(client) {
                     let left = format!("* {} left", peer.name);
                     peer.reset();
                     let (before, left) = witness.lines.until(&left, |line| line == left);
-                    read[0].extend(before);
-                    read[0].push(left);
+                    received[0].extend(before);
+                    received[0].push(left);
                 }
             }
             Act::Operator(text) => {
                 server.process.type_line(text);
-                let said = format!("server: {text}");
-                let (before, said) = witness.lines.until(&said, |line| line == said);
-                read[0].extend(before);
-                read[0].push(said);
+                let line = format!("server: {text}");
+                let (before, line) = witness.lines.until(&line, |next| next == line);
+                received[0].extend(before);
+                received[0].push(line);
             }
         }
-        // In the first round whoever acted has been heard to the end, in the second everybody has
-        // read what came of it.
+        // After the first round the server has handled the act, after the second every client has
+        // received its effects.
         for _ in 0..2 {
-            read[0].extend(witness.sync());
-            for (who, peer) in &mut here {
-                read[*who].extend(peer.sync());
+            received[0].extend(witness.sync());
+            for (client, peer) in &mut clients {
+                received[*client].extend(peer.sync());
             }
         }
     }
     server.process.type_line("/exit");
-    for (who, mut peer) in here {
-        read[who].extend(peer.lines.rest());
+    for (client, mut peer) in clients {
+        received[client].extend(peer.lines.rest());
     }
-    read[0].extend(witness.lines.rest());
-    // The server waits for whoever has not closed.
+    received[0].extend(witness.lines.rest());
+    // The server waits until the clients have closed their sockets.
     drop(witness);
-    read.push(server.process.stdout.rest());
+    received.push(server.process.stdout.rest());
     assert_eq!(server.process.exit(), 0);
-    read
+    received
 }

@@ -1,4 +1,4 @@
-//! What the operating system knows of a process. Only Linux tells: elsewhere there is nothing.
+//! The OS's figures about a process. They exist on Linux only; elsewhere each is `None`.
 
 use std::thread;
 use std::time::Duration;
@@ -8,17 +8,17 @@ pub fn memory(pid: u32) -> Option<usize> {
     Some(status(pid, "VmRSS:")? * 1024)
 }
 
-/// The most resident memory so far, in bytes.
+/// Peak resident memory so far, in bytes.
 pub fn peak_memory(pid: u32) -> Option<usize> {
     Some(status(pid, "VmHWM:")? * 1024)
 }
 
-/// How many threads run.
+/// The number of threads.
 pub fn threads(pid: u32) -> Option<usize> {
     status(pid, "Threads:")
 }
 
-/// How many descriptors are open.
+/// The number of open file descriptors.
 pub fn descriptors(pid: u32) -> Option<usize> {
     Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
 }
@@ -31,9 +31,9 @@ pub fn ticks(pid: u32) -> Option<usize> {
     times.sum::<Result<_, _>>().ok()
 }
 
-/// Processor time used in the next `time`, in ticks of 10 ms. Only where [`ticks`] tells.
+/// Processor time used during the next `time`, in ticks of 10 ms. Linux only.
 pub fn ticks_in(pid: u32, time: Duration) -> usize {
-    let used = || ticks(pid).expect("a process of a system that tells");
+    let used = || ticks(pid).expect("a process on Linux");
     let before = used();
     thread::sleep(time);
     used() - before
@@ -45,12 +45,12 @@ fn status(pid: u32, field: &str) -> Option<usize> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Allows this process, and those that it starts, as many descriptors as the system does.
+/// Raises the file-descriptor limit of this process and its children to the OS's maximum.
 #[cfg(unix)]
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Whoever needs more than there are fails with the cause.
+    // If the limit stays too low, opening a descriptor fails later and reports the cause.
     let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -21,23 +21,23 @@ const ROWS: u16 = 24;
 /// A program on a pseudo-terminal of 24 rows and 80 columns. It is killed when it is dropped.
 pub struct Terminal {
     pty: Arc<Pty>,
-    /// Keeps the settings until the program has ended.
+    /// Keeps the terminal's settings until the program has ended.
     pts: Option<Pts>,
     before: Termios,
     settings: Option<String>,
-    keeper: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
     child: Child,
-    shown: Arc<(Mutex<Shown>, Condvar)>,
+    output: Arc<(Mutex<Output>, Condvar)>,
 }
 
-/// The bytes that were shown, and what became of them.
-struct Shown {
+/// The bytes that the program has written, and the screen that they produce.
+struct Output {
     raw: Vec<u8>,
     screen: Parser,
 }
 
 impl Terminal {
-    /// Starts a program, with variables in its environment.
+    /// Starts a program with environment variables.
     pub fn start(program: &OsStr, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let (pty, pts) = open().expect("a pseudo-terminal");
         pty.resize(Size::new(ROWS, 80)).expect("a size");
@@ -50,16 +50,16 @@ impl Terminal {
             .spawn_borrowed(&pts)
             .expect("a program");
         let pty = Arc::new(pty);
-        let shown = Shown { raw: Vec::new(), screen: Parser::new(ROWS, 80, 100_000) };
-        let shown = Arc::new((Mutex::new(shown), Condvar::new()));
-        let keeper = thread::spawn({
-            let (pty, shown) = (pty.clone(), shown.clone());
-            move || keep(&pty, &shown)
+        let output = Output { raw: Vec::new(), screen: Parser::new(ROWS, 80, 100_000) };
+        let output = Arc::new((Mutex::new(output), Condvar::new()));
+        let reader = thread::spawn({
+            let (pty, output) = (pty.clone(), output.clone());
+            move || read_output(&pty, &output)
         });
-        Self { pty, pts: Some(pts), before, settings: None, keeper: Some(keeper), child, shown }
+        Self { pty, pts: Some(pts), before, settings: None, reader: Some(reader), child, output }
     }
 
-    /// Presses keys, or pastes.
+    /// Presses keys, or pastes text.
     pub fn press(&mut self, keys: &str) {
         self.press_bytes(keys.as_bytes());
     }
@@ -75,7 +75,8 @@ impl Terminal {
         self.pty.resize(Size::new(rows, columns)).expect("a size");
     }
 
-    /// Stops the program and lets it go on, as a shell does that has used the terminal meanwhile.
+    /// Stops the program and continues it. Meanwhile the terminal gets its old settings back, as a
+    /// shell would set them.
     pub fn suspend(&self) {
         self.signal(Signal::STOP);
         tcsetattr(&*self.pty, OptionalActions::Now, &self.before).expect("a terminal");
@@ -87,7 +88,7 @@ impl Terminal {
         kill_process(Pid::from_child(&self.child), signal).expect("a child");
     }
 
-    /// The settings of the terminal, now or when the program ended.
+    /// The terminal's settings, now or when the program ended.
     pub fn settings(&self) -> String {
         if let Some(settings) = &self.settings {
             return settings.clone();
@@ -95,76 +96,76 @@ impl Terminal {
         format!("{:?}", tcgetattr(&*self.pty).expect("a terminal"))
     }
 
-    /// All bytes that were shown, for those who look for colours.
+    /// All bytes that the program has written, colours included.
     pub fn raw(&self) -> String {
         String::from_utf8_lossy(&self.lock().raw).into_owned()
     }
 
-    /// The lines on the screen, and those that have left it at the top.
+    /// The lines on the screen and in the scrollback.
     pub fn shown(&self) -> Vec<String> {
         lines(&mut self.lock().screen)
     }
 
-    /// Waits until one of the lines shown is wanted. Gives them all.
+    /// Waits until `wanted` accepts a line that is shown. Returns all lines shown.
     pub fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        self.wait(what, |shown| {
-            let lines = lines(&mut shown.screen);
+        self.wait(what, |output| {
+            let lines = lines(&mut output.screen);
             lines.iter().any(|line| wanted(line)).then_some(lines)
         })
     }
 
-    /// Waits for a whole line that begins with `prefix`. Gives the rest of it.
+    /// Waits for a whole line that begins with `prefix`. Returns the rest of it.
     pub fn value(&self, prefix: &str) -> String {
-        self.wait(prefix, |shown| {
-            let raw = String::from_utf8_lossy(&shown.raw);
+        self.wait(prefix, |output| {
+            let raw = String::from_utf8_lossy(&output.raw);
             let mut whole = raw.split_inclusive('\n').filter_map(|line| line.strip_suffix("\r\n"));
             whole.find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
         })
     }
 
-    /// Waits until `look` finds something in what is shown.
-    fn wait<T>(&self, what: &str, look: impl Fn(&mut Shown) -> Option<T>) -> T {
+    /// Waits until `find` finds something in the output.
+    fn wait<T>(&self, what: &str, find: impl Fn(&mut Output) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
-        let mut shown = self.lock();
+        let mut output = self.lock();
         loop {
-            if let Some(found) = look(&mut shown) {
+            if let Some(found) = find(&mut output) {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let lines = lines(&mut shown.screen);
-                drop(shown);
+                let lines = lines(&mut output.screen);
+                drop(output);
                 panic!("no {what} in {lines:#?}");
             }
-            shown = self.shown.1.wait_timeout(shown, left).expect("no panic").0;
+            output = self.output.1.wait_timeout(output, left).expect("no panic").0;
         }
     }
 
     /// Waits until a line is shown.
-    pub fn see(&self, line: &str) {
+    pub fn wait_for(&self, line: &str) {
         self.until(line, |shown| shown == line);
     }
 
-    /// How the program ended, if it did in time. Then all that it has shown can be seen.
+    /// Waits for the program to end, at most for `limit`, and for all of its output.
     pub fn exit_within(&mut self, limit: Duration) -> ExitStatus {
         let Some(status) = ended_within(&mut self.child, limit) else {
             panic!("still running: {:#?}", self.shown());
         };
         self.settings = Some(self.settings());
         self.pts = None;
-        if let Some(keeper) = self.keeper.take() {
-            keeper.join().expect("no panic");
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("no panic");
         }
         status
     }
 
-    /// How the program ended.
+    /// Waits for the program to end.
     pub fn exit(&mut self) -> ExitStatus {
         self.exit_within(PATIENCE)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shown> {
-        self.shown.0.lock().expect("no panic")
+    fn lock(&self) -> MutexGuard<'_, Output> {
+        self.output.0.lock().expect("no panic")
     }
 }
 
@@ -176,7 +177,7 @@ impl fmt::Debug for Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Fails if it has ended.
+        // Fails if the program has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if !thread::panicking() {
@@ -186,18 +187,18 @@ impl Drop for Terminal {
     }
 }
 
-fn keep(mut pty: &Pty, shown: &(Mutex<Shown>, Condvar)) {
+fn read_output(mut pty: &Pty, shared: &(Mutex<Output>, Condvar)) {
     let mut buf = [0; 4096];
     while let Ok(n @ 1..) = pty.read(&mut buf) {
-        let mut all = shown.0.lock().expect("no panic");
-        all.raw.extend_from_slice(&buf[..n]);
-        all.screen.process(&buf[..n]);
-        drop(all);
-        shown.1.notify_all();
+        let mut output = shared.0.lock().expect("no panic");
+        output.raw.extend_from_slice(&buf[..n]);
+        output.screen.process(&buf[..n]);
+        drop(output);
+        shared.1.notify_all();
     }
 }
 
-/// All rows, without blanks at their ends, and wrapped ones joined.
+/// All lines of the screen and the scrollback: wrapped rows are joined, trailing spaces removed.
 fn lines(parser: &mut Parser) -> Vec<String> {
     let screen = parser.screen_mut();
     screen.set_scrollback(usize::MAX);

@@ -1,16 +1,17 @@
-//! How many lines of two steps are the same: the longest common subsequence of each pair of files.
+//! The share of lines that two steps have in common: the longest common subsequence of each pair of
+//! files.
 
 use std::path::Path;
 use std::{fs, io};
 
-/// How alike two files are.
+/// The similarity of two files.
 #[derive(Debug, Clone)]
 pub struct Pair {
-    /// The name of both.
+    /// The name of both files.
     pub file: String,
-    /// Lines of both together.
+    /// The number of lines in both files.
     pub lines: usize,
-    /// Lines of both together that stand in the other, in the same order.
+    /// The number of lines, of those, that the other file also has in the same order.
     pub same: usize,
 }
 
@@ -21,7 +22,7 @@ impl Pair {
     }
 }
 
-/// Compares the sources of two steps, file by file; the last pair is the total.
+/// Compares the sources of two steps file by file. The last pair is the total.
 ///
 /// # Errors
 ///
@@ -49,15 +50,13 @@ pub fn compare(one: &Path, other: &Path) -> io::Result<Vec<Pair>> {
 }
 
 fn common(one: &[&str], other: &[&str]) -> usize {
+    // One row of the table of the longest common subsequence.
     let mut row = vec![0; other.len() + 1];
     for line in one {
         let mut before = 0;
         for (at, candidate) in other.iter().enumerate() {
             let above = row[at + 1];
-            row[at + 1] = match line == candidate {
-                true => before + 1,
-                false => above.max(row[at]),
-            };
+            row[at + 1] = if line == candidate { before + 1 } else { above.max(row[at]) };
             before = above;
         }
     }

@@ -36,7 +36,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_resolve() {
     let mut checked = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
@@ -94,7 +94,7 @@ fn promised() -> BTreeMap<String, BTreeSet<char>> {
 }
 
 #[test]
-fn the_table_of_faults_is_what_the_steps_promise() {
+fn the_fault_table_lists_what_the_steps_promise() {
     let mut told = BTreeMap::<String, BTreeSet<char>>::new();
     let table = fs::read_to_string(root().join("docs/faults.md")).unwrap();
     for row in table.lines().filter(|line| line.starts_with("| ") && line.contains("` ")) {
@@ -110,7 +110,7 @@ fn the_table_of_faults_is_what_the_steps_promise() {
 }
 
 #[test]
-fn the_twins_stay_alike() {
+fn steps_3_and_4_stay_alike() {
     let pairs = twins::compare(&root().join("step3-multiclient"), &root().join("step4-tokio"));
     let pairs = pairs.unwrap();
     let percent = |file| pairs.iter().find(|pair| pair.file == file).unwrap().percent();
@@ -145,7 +145,7 @@ fn tests(code: &str) -> Vec<&str> {
 }
 
 #[test]
-fn only_what_is_run_is_a_test() {
+fn ignored_tests_do_not_count() {
     let code = "
         #[test]
         /// With a comment.

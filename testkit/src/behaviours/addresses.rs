@@ -1,22 +1,21 @@
-//! Addresses on the command line, and the help that shows one (rows 59, 60).
+//! Addresses on the command line and in the help (rows 59, 60).
 
 use std::net::TcpListener;
 
 use crate::{Chat, End, Process};
 
-/// The form that error messages and the help show.
+/// The example that error messages and the help show.
 const EXAMPLE: &str = "127.0.0.1:8080";
 
-/// Runs the program to its end. Gives its exit code, its stdout and its stderr.
+/// Runs the program until it ends. Returns its exit code, stdout and stderr.
 fn run(chat: &Chat, args: &[&str]) -> (i32, String, String) {
     let mut process = Process::start(&mut chat.command(args), End::Null, End::Piped);
     let code = process.exit();
     let stdout = process.stdout.rest().join("\n");
-    (code, stdout, process.complaints())
+    (code, stdout, process.stderr_text())
 }
 
-/// An address without a host or a port, or with anything else in it, ends the program with one line
-/// that shows the form. (59)
+/// A malformed address ends the program with one line that shows the expected form. (59)
 pub fn a_malformed_address_shows_the_form(chat: &Chat) {
     let wanted = format!("expected HOST:PORT, for example {EXAMPLE}");
     for side in ["server", "client"] {
@@ -41,8 +40,8 @@ pub fn a_malformed_address_shows_the_form(chat: &Chat) {
     }
 }
 
-/// A well-formed address that cannot be used keeps the OS's own error. (59)
-pub fn a_useless_address_keeps_its_own_error(chat: &Chat) {
+/// A well-formed address that cannot be used ends the program with the OS's error. (59)
+pub fn an_unusable_address_reports_the_os_error(chat: &Chat) {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = taken.local_addr().expect("open").to_string();
     let in_use = run(chat, &["server", &addr]);
@@ -56,7 +55,7 @@ pub fn a_useless_address_keeps_its_own_error(chat: &Chat) {
     }
 }
 
-/// The help of the program and of both its commands shows the default address. (60)
+/// The help of the program and of both commands shows the default address. (60)
 pub fn help_shows_the_default_address(chat: &Chat) {
     for args in [&["-h"][..], &["server", "-h"], &["client", "-h"]] {
         let (code, stdout, stderr) = run(chat, args);

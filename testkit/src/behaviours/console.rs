@@ -5,19 +5,18 @@ use std::time::{Duration, Instant};
 
 use crate::{Chat, End, Lines, Peer, Process, Server, best_of_three, system};
 
-/// A thousand lines that are piped into a client all arrive in order, and what is said meanwhile is
-/// printed. (12)
+/// A thousand lines that are piped into a client all arrive in order, and a reply is printed. (12)
 pub fn piped_lines_all_arrive(chat: &Chat) {
     let mut server = chat.server();
-    let mut ears = (chat.step() > 2).then(|| server.peer());
+    let mut reader = (chat.step() > 2).then(|| server.peer());
     let mut client = chat.client(server.addr);
     let numbers: String = (0..1000).map(|n| format!("{n}\n")).collect();
     client.type_bytes(&numbers);
     for n in 0..1000 {
-        server.ears(&mut ears).hear_said(&n.to_string());
+        server.received_by(&mut reader).expect_text(&n.to_string());
     }
-    match &mut ears {
-        Some(ears) => ears.say("thank you"),
+    match &mut reader {
+        Some(reader) => reader.send_line("thank you"),
         None => server.process.type_line("thank you"),
     }
     client.stdout.until("a reply", |line| line.ends_with(": thank you"));
@@ -25,39 +24,39 @@ pub fn piped_lines_all_arrive(chat: &Chat) {
     assert_eq!(client.exit(), 0);
     let last = client.stdout.rest().pop();
     assert_eq!(last.as_deref(), (chat.step() > 2).then_some("* goodbye"));
-    assert_eq!(client.complaints(), "");
+    assert_eq!(client.stderr_text(), "");
 }
 
-/// Input that ends at once is delivered all the same. (12)
+/// Input that is followed at once by EOF is delivered. (12)
 pub fn input_that_ends_at_once_is_delivered(chat: &Chat) {
     let mut server = chat.server();
-    let mut ears = (chat.step() > 2).then(|| server.peer());
+    let mut reader = (chat.step() > 2).then(|| server.peer());
     let mut client = chat.client(server.addr);
     let numbers: Vec<_> = (0..1000).map(|n| n.to_string()).collect();
     client.type_bytes(numbers.join("\n") + "\n/exit");
     client.close_stdin();
     assert_eq!(client.exit(), 0);
     for n in numbers {
-        server.ears(&mut ears).hear_said(&n);
+        server.received_by(&mut reader).expect_text(&n);
     }
 }
 
-/// What the operator types before anybody is there is kept for the client. (step 2)
-pub fn what_is_typed_early_is_kept(chat: &Chat) {
+/// Lines that the operator types before a client connects are delivered to it. (step 2)
+pub fn lines_typed_before_a_client_connects_are_delivered(chat: &Chat) {
     let mut server = chat.server();
     let lines: Vec<_> = (0..300).map(|n| n.to_string()).collect();
     server.process.type_bytes(lines.join("\n") + "\n");
     server.process.close_stdin();
     let mut peer = Peer::ungreeted(server.addr);
     assert_eq!(peer.lines.rest(), lines);
-    peer.say("got it");
+    peer.send_line("got it");
     server.process.stdout.expect("peer: got it");
     peer.half_close();
     assert_eq!(server.process.exit(), 0);
 }
 
-/// `/exit` on either side ends both programs, within 300 ms and without Enter. (step 2)
-pub fn exit_ends_both(chat: &Chat) {
+/// `/exit` on either side ends both programs within 300 ms, while the other stdin is open. (step 2)
+pub fn exit_ends_both_programs(chat: &Chat) {
     for by_server in [true, false] {
         best_of_three(Duration::from_millis(300), || {
             let mut server = chat.server();
@@ -65,10 +64,8 @@ pub fn exit_ends_both(chat: &Chat) {
             client.type_line("hello");
             server.process.stdout.expect("peer: hello");
             let typed = Instant::now();
-            match by_server {
-                true => server.process.type_line("/exit"),
-                false => client.type_line("/exit"),
-            }
+            let process = if by_server { &mut server.process } else { &mut client };
+            process.type_line("/exit");
             assert_eq!(client.exit(), 0);
             assert_eq!(server.process.exit(), 0);
             let took = typed.elapsed();
@@ -79,39 +76,40 @@ pub fn exit_ends_both(chat: &Chat) {
     }
 }
 
-/// `/exit` ends a server for which nobody came. (step 2)
+/// `/exit` ends a server to which no client has connected. (step 2)
 pub fn exit_ends_a_server_without_a_client(chat: &Chat) {
     let mut server = chat.server();
-    server.process.type_bytes("unheard\n/exit\n");
+    server.process.type_bytes("undelivered\n/exit\n");
     assert_eq!(server.process.exit_within(Duration::from_millis(300)), 0);
 }
 
-/// After `/exit` what still comes is printed, and a silent peer is waited for a second. (step 2)
-pub fn exit_prints_what_still_comes(chat: &Chat) {
+/// Lines received after `/exit` are printed, and the server waits one second for a silent
+/// peer. (step 2)
+pub fn lines_received_after_exit_are_printed(chat: &Chat) {
     let mut server = chat.server();
     let mut peer = Peer::ungreeted(server.addr);
     server.process.type_bytes("typed early\n/exit\n");
     assert_eq!(peer.lines.rest(), ["typed early", "/exit"]);
-    peer.say("wait");
+    peer.send_line("wait");
     server.process.stdout.expect("peer: wait");
     assert_eq!(server.process.exit_within(Duration::from_millis(1300)), 0);
 }
 
-/// A port in use, and a server that is not there, are told in one line. (20)
-pub fn no_port_and_no_server_are_told(chat: &Chat) {
+/// A port in use and a missing server are each reported in one line. (20)
+pub fn a_port_in_use_and_a_missing_server_are_reported(chat: &Chat) {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     let mut server = Process::start(&mut chat.command(&["server", &addr]), End::Piped, End::Piped);
     assert_eq!(server.exit(), 1);
-    assert_eq!(server.complaints().lines().count(), 1, "{}", server.complaints());
+    assert_eq!(server.stderr_text().lines().count(), 1, "{}", server.stderr_text());
     drop(taken);
     let mut client = Process::start(&mut chat.command(&["client", &addr]), End::Piped, End::Piped);
     assert_eq!(client.exit(), 1);
-    assert_eq!(client.complaints().lines().count(), 1, "{}", client.complaints());
+    assert_eq!(client.stderr_text().lines().count(), 1, "{}", client.stderr_text());
 }
 
-/// Bad arguments are told with exit code 2; help is none.
-pub fn usage_is_told(chat: &Chat) {
+/// Bad arguments end the program with exit code 2, help with 0. (20)
+pub fn bad_arguments_exit_with_2(chat: &Chat) {
     for (args, code) in [(&["--no-such"][..], 2), (&["server", "a", "b"], 2), (&["-h"], 0)] {
         let mut process = Process::start(&mut chat.command(args), End::Null, End::Piped);
         assert_eq!(process.exit(), code);
@@ -122,8 +120,8 @@ pub fn usage_is_told(chat: &Chat) {
     }
 }
 
-/// Host names and IPv6 work.
-pub fn any_address_will_do(chat: &Chat) {
+/// Host names and IPv6 addresses work. (20)
+pub fn host_names_and_ipv6_addresses_work(chat: &Chat) {
     for host in ["localhost", "[::1]"] {
         let addr = format!("{host}:0");
         if host == "[::1]" && TcpListener::bind(&addr).is_err() {
@@ -139,18 +137,18 @@ pub fn any_address_will_do(chat: &Chat) {
     }
 }
 
-/// A server without an operator serves on, idles, and ends by a signal. (21)
-pub fn a_server_needs_no_console(chat: &Chat) {
+/// A server without an operator serves, is idle without work, and ends on a signal. (21)
+pub fn a_server_runs_without_a_console(chat: &Chat) {
     for stdin in [End::Null, End::Piped] {
         let mut command = chat.command(&["server", "127.0.0.1:0"]);
         let mut server = Server::wait(Process::start(&mut command, stdin, End::Piped));
         let mut ann = server.peer();
         server.process.close_stdin();
         let bob = server.peer();
-        ann.lines.until("a newcomer", |line| line == format!("* {} joined", bob.name));
+        ann.lines.until("a new client", |line| line == format!("* {} joined", bob.name));
         let pid = server.process.id();
         if system::ticks(pid).is_some() {
-            // In ticks of 10 ms, in half a second in which nothing happens.
+            // Processor time in ticks of 10 ms, during half a second without input.
             best_of_three(3, || system::ticks_in(pid, Duration::from_millis(500)));
         }
         ann.sync();
@@ -162,8 +160,8 @@ pub fn a_server_needs_no_console(chat: &Chat) {
     }
 }
 
-/// The server's end ends a client within a second, without Enter. (22)
-pub fn the_servers_end_ends_a_client(chat: &Chat) {
+/// A client ends within a second of its server, while its stdin is open. (22)
+pub fn a_client_ends_when_the_server_ends(chat: &Chat) {
     let mut server = chat.server();
     let mut client = chat.client(server.addr);
     match chat.step() {
@@ -181,90 +179,89 @@ pub fn the_servers_end_ends_a_client(chat: &Chat) {
     assert_eq!(server.process.exit(), 0);
 }
 
-/// A closed stdout ends a client with 0. (23)
-pub fn a_closed_screen_ends_a_client(chat: &Chat) {
+/// A closed stdout ends the client with exit code 0. (23)
+pub fn a_closed_stdout_ends_the_client(chat: &Chat) {
     let mut server = chat.server();
-    let (screen, writer) = std::io::pipe().unwrap();
+    let (stdout, writer) = std::io::pipe().unwrap();
     let addr = server.addr.to_string();
     let mut command = chat.command(&["client", &addr]);
     let mut client = Process::start(&mut command, End::Piped, End::Pipe(writer));
     drop(command);
-    let mut ears = (chat.step() > 2).then(|| server.peer());
+    let mut reader = (chat.step() > 2).then(|| server.peer());
     client.type_line("here");
-    match &mut ears {
-        Some(ears) => {
-            ears.lines.until("a line", |line| line.ends_with(": here"));
+    match &mut reader {
+        Some(reader) => {
+            reader.lines.until("a line", |line| line.ends_with(": here"));
         }
         None => server.process.stdout.expect("peer: here"),
     }
-    drop(screen);
-    match &mut ears {
-        Some(ears) => ears.say("nobody reads this"),
-        None => server.process.type_line("nobody reads this"),
+    drop(stdout);
+    match &mut reader {
+        Some(reader) => reader.send_line("not shown"),
+        None => server.process.type_line("not shown"),
     }
     assert_eq!(client.exit(), 0);
-    assert_eq!(client.complaints(), "");
+    assert_eq!(client.stderr_text(), "");
 }
 
-/// A server whose stdout is closed serves on. (23)
-pub fn a_server_outlives_its_screen(chat: &Chat) {
-    let (screen, writer) = std::io::pipe().unwrap();
+/// A server with a closed stdout continues to serve. (23)
+pub fn a_closed_stdout_does_not_stop_the_server(chat: &Chat) {
+    let (stdout, writer) = std::io::pipe().unwrap();
     let mut command = chat.command(&["server", "127.0.0.1:0"]);
     let server = Server::wait(Process::start(&mut command, End::Piped, End::Pipe(writer)));
-    drop((screen, command));
+    drop((stdout, command));
     let mut ann = server.peer();
     let mut bob = server.peer();
     for n in 0..100 {
-        ann.say(&format!("{n}"));
-        bob.lines.hear(&format!("{}: {n}", ann.name));
+        ann.send_line(&format!("{n}"));
+        bob.lines.expect_after_notices(&format!("{}: {n}", ann.name));
     }
 }
 
-/// A server whose stdout is full loses lines there, and nowhere else. (23)
-pub fn a_full_screen_costs_no_client(chat: &Chat) {
-    let (screen, writer) = std::io::pipe().unwrap();
+/// A server with a full stdout loses lines there, and delivers all lines to clients. (23)
+pub fn a_full_stdout_costs_clients_no_line(chat: &Chat) {
+    let (stdout, writer) = std::io::pipe().unwrap();
     let mut command = chat.command(&["server", "127.0.0.1:0"]);
     let server = Server::wait(Process::start(&mut command, End::Piped, End::Pipe(writer)));
     drop(command);
     let mut pair = chat.pair_on(server);
     let text = "x".repeat(1000);
     for _ in 0..1000 {
-        pair.speaker.say(&text);
+        pair.sender.send_line(&text);
     }
     for _ in 0..1000 {
-        pair.hears(&text);
+        pair.expect_received(&text);
     }
-    // Read again, it shows what is said from now on.
-    let mut screen = Lines::new("the operator's screen", screen);
+    // Once stdout is read again, it shows new lines.
+    let mut stdout = Lines::new("the operator's stdout", stdout);
     let deadline = Instant::now() + crate::PATIENCE;
     loop {
-        pair.speaker.say("at last");
-        pair.hears("at last");
-        let next = screen.next_within(Duration::from_millis(10)).flatten();
+        pair.sender.send_line("at last");
+        pair.expect_received("at last");
+        let next = stdout.next_within(Duration::from_millis(10)).flatten();
         if next.is_some_and(|line| line.ends_with(": at last")) {
             break;
         }
-        assert!(Instant::now() < deadline, "the screen never came back");
+        assert!(Instant::now() < deadline, "stdout shows no new line");
     }
 }
 
-/// Everything that is said appears on the operator's console, in order, and what the operator says
-/// reaches everybody.
-pub fn the_operator_takes_part(chat: &Chat) {
+/// The operator's console shows all lines in order, and the operator's lines reach all clients.
+pub fn the_operator_can_read_and_send(chat: &Chat) {
     let mut pair = chat.pair();
-    let joined = format!("* {} joined", pair.speaker.name);
-    pair.server.process.stdout.until(&joined, |line| line.contains(&pair.speaker.name));
+    let joined = format!("* {} joined", pair.sender.name);
+    pair.server.process.stdout.until(&joined, |line| line.contains(&pair.sender.name));
     for n in 0..1000 {
-        pair.speaker.say(&format!("{n}"));
+        pair.sender.send_line(&format!("{n}"));
     }
     for n in 0..1000 {
-        let line = pair.heard_as(&n.to_string());
+        let line = pair.received_as(&n.to_string());
         pair.server.process.stdout.expect(&line);
     }
     pair.server.process.type_line("hello");
-    pair.ears().until("the operator", |line| line == "server: hello");
-    pair.speaker.lines.expect("server: hello");
+    pair.received().until("the operator", |line| line == "server: hello");
+    pair.sender.lines.expect("server: hello");
     pair.server.process.type_line("/nonsense");
-    let answer = pair.server.process.stdout.next().unwrap();
-    assert!(answer.starts_with("! "), "{answer}");
+    let reply = pair.server.process.stdout.next().unwrap();
+    assert!(reply.starts_with("! "), "{reply}");
 }

@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 
 use crate::{Chat, PATIENCE, peer, system};
 
-/// How many members the room has. One of them never reads.
+/// The number of members of the room. One of them never reads.
 const MEMBERS: usize = 200;
 
-/// How many bytes the senders say together.
+/// The number of bytes that all senders send together.
 const VOLUME: usize = 4 << 20;
 
-/// Bytes of a line, its end included.
+/// The length of a line, with its newline.
 const LENGTH: usize = 64;
 
-/// What was read, in figures: if they are right, no line is missing, cut or repeated.
+/// A checksum of received lines: if it is right, no line is missing, truncated or repeated.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 struct Sum {
     lines: usize,
     bytes: u64,
-    /// Of `*`, which only a notice contains.
+    /// The number of `*`, which only a notice contains.
     stars: usize,
-    /// Of `!`, which only an error contains.
+    /// The number of `!`, which only an error contains.
     errors: usize,
 }
 
@@ -46,7 +46,7 @@ impl Sum {
         }
     }
 
-    /// What `lines` add up to.
+    /// The checksum of `lines`.
     fn of(lines: &str) -> Self {
         let mut sum = Self::default();
         sum.add(lines.as_bytes());
@@ -54,14 +54,14 @@ impl Sum {
     }
 }
 
-/// A healthy member: it reads everything, and sends if it has something to send.
+/// A healthy member, which reads everything. Some members also send.
 struct Member {
     stream: TcpStream,
     name: String,
     read: Sum,
-    /// Its own lines, which only the others read.
+    /// The member's own lines, which only other members receive.
     own: Sum,
-    /// What it still has to send.
+    /// The bytes that are still to be sent.
     unsent: Vec<u8>,
 }
 
@@ -79,11 +79,11 @@ impl Member {
         }
     }
 
-    /// Reads and sends what the socket has and takes.
+    /// Reads and sends as much as the socket allows without blocking.
     fn advance(&mut self, buf: &mut [u8]) {
         if let Some(n) = ready(self.stream.read(buf)) {
             self.read.add(&buf[..n]);
-            assert_eq!(self.read.errors, 0, "{} is sent an error", self.name);
+            assert_eq!(self.read.errors, 0, "{} received an error", self.name);
             assert!(n > 0, "{} is disconnected", self.name);
         }
         if !self.unsent.is_empty()
@@ -94,7 +94,7 @@ impl Member {
     }
 }
 
-/// `None` where a blocking call would wait.
+/// The result, or `None` where a blocking call would wait.
 fn ready(result: std::io::Result<usize>) -> Option<usize> {
     match result {
         Err(error) if error.kind() == ErrorKind::WouldBlock => None,
@@ -102,10 +102,10 @@ fn ready(result: std::io::Result<usize>) -> Option<usize> {
     }
 }
 
-/// Everyone has read what came before the flood, join notices included.
+/// Waits until all members have received everything from before the flood, join notices included.
 fn settle(members: &mut [Member]) {
     let (last, others) = members.split_last_mut().expect("members");
-    // A line comes after the notices that its sender joined, and that those before it joined.
+    // The last member's line arrives after the join notices of all members.
     last.stream.write_all(b"ready\n/ready\n").expect("open");
     let ready = format!("{}: ready", last.name);
     for member in others {
@@ -117,13 +117,13 @@ fn settle(members: &mut [Member]) {
     }
 }
 
-/// `count` lines, as they are sent.
+/// Numbered lines for a member to send.
 fn lines(count: usize) -> impl Iterator<Item = String> {
     let padding = "x".repeat(LENGTH - 8);
     (0..count).map(move |n| format!("{n:06} {padding}\n"))
 }
 
-/// The room's lines, shared among the first `senders` members. Gives what all lines add up to.
+/// Assigns lines to the first `senders` members. Returns the checksum of all lines.
 fn load(members: &mut [Member], senders: usize) -> Sum {
     let mut all = Sum::default();
     for member in &mut members[..senders] {
@@ -137,7 +137,7 @@ fn load(members: &mut [Member], senders: usize) -> Sum {
     all
 }
 
-/// One thread sends and reads for all members until `waits` no longer holds for any of them.
+/// Sends and reads for all members, in one thread, until `waits` is false for each of them.
 fn run(members: &mut [Member], waits: impl Fn(&Member) -> bool) {
     let mut buf = vec![0; 256 * 1024];
     let deadline = Instant::now() + 3 * PATIENCE;
@@ -145,19 +145,19 @@ fn run(members: &mut [Member], waits: impl Fn(&Member) -> bool) {
     while !waiting.is_empty() {
         if Instant::now() > deadline {
             let read: Vec<_> = waiting.iter().map(|member| member.read.lines).collect();
-            panic!("lines never came after {read:?}");
+            panic!("no more lines after {read:?}");
         }
         for member in &mut waiting {
             member.advance(&mut buf);
         }
         waiting.retain(|member| waits(member));
-        // Passes that read little cost more than the pause: the sockets hold far more than comes.
+        // A pass over 200 sockets is expensive. The socket buffers hold what arrives in the pause.
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Some members flood, and all members but one read everything: none of them misses a line or is
-/// disconnected.
+/// Floods the room from `senders` members, while one member never reads. Expects that every other
+/// member receives every line and stays connected.
 fn flood(chat: &Chat, senders: usize) {
     let server = chat.server();
     let mut mute = peer::connect_with(server.addr, Some(8 * 1024));
@@ -181,13 +181,13 @@ fn flood(chat: &Chat, senders: usize) {
     }
 }
 
-/// Twenty members flood a room of two hundred, one of whom never reads: no other member misses a
-/// line or is disconnected, and memory stays below 64 MiB. (52)
+/// Twenty members flood a room of 200, and one member never reads. Every other member receives
+/// every line and stays connected, and memory stays below 64 MiB. (52)
 pub fn twenty_floods_reach_every_reader(chat: &Chat) {
     flood(chat, 20);
 }
 
-/// The same while everyone who reads floods. (52)
+/// All members that read also flood the room: every line reaches every one of them. (52)
 pub fn two_hundred_floods_reach_every_reader(chat: &Chat) {
     flood(chat, MEMBERS - 1);
 }

@@ -1,4 +1,4 @@
-//! How conversations and programs end (rows 13 to 15, 24 to 26).
+//! The end of connections and programs (rows 13 to 15, 22, 24 to 26).
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,107 +7,107 @@ use std::time::{Duration, Instant};
 
 use crate::{Chat, Peer, Process, best_of_three, peer};
 
-/// A client that half-closes gets what is queued for it, and the end within a second; everything it
-/// said has been relayed. (13)
-pub fn a_half_close_is_answered(chat: &Chat) {
+/// After a client half-closes, its lines are delivered, its own queue is drained, and the server
+/// closes within a second. (13)
+pub fn a_half_closed_connection_is_drained(chat: &Chat) {
     best_of_three(Duration::from_secs(1), || {
         let mut pair = chat.pair();
         pair.reply("one");
         pair.reply("two");
-        pair.is_replied("one");
-        pair.is_replied("two");
+        pair.expect_reply("one");
+        pair.expect_reply("two");
         let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
-        pair.speaker.send(lines);
-        pair.speaker.half_close();
+        pair.sender.send(lines);
+        pair.sender.half_close();
         let closed = Instant::now();
-        let rest = pair.speaker.lines.rest();
+        let rest = pair.sender.lines.rest();
         let took = closed.elapsed();
-        assert!(!pair.speaker.lines.was_reset());
+        assert!(!pair.sender.lines.was_reset());
         let goodbye: &[_] = match chat.step() {
             2 => &[],
             _ => &["* goodbye"],
         };
         assert_eq!(rest, goodbye);
         for n in 0..1000 {
-            pair.hears(&n.to_string());
+            pair.expect_received(&n.to_string());
         }
         took
     });
 }
 
-/// A connection that is reset in the middle of a line is one leave notice, and nothing else; step 2
-/// ends with 1. (14)
-pub fn a_reset_in_a_line_is_one_notice(chat: &Chat) {
+/// A reset in the middle of a line causes one leave notice and nothing else. Step 2 ends with exit
+/// code 1. (14)
+pub fn a_reset_in_mid_line_causes_one_leave_notice(chat: &Chat) {
     let mut pair = chat.pair();
-    pair.speaker.say("before");
-    pair.hears("before");
-    pair.speaker.send("half a li");
-    let Some(mut listener) = pair.listener else {
-        let speaker = pair.speaker;
-        // Two looks at the socket: the half line has been read.
+    pair.sender.send_line("before");
+    pair.expect_received("before");
+    pair.sender.send("half a li");
+    let Some(mut reader) = pair.reader else {
+        let sender = pair.sender;
+        // Long enough for the server to read the partial line.
         thread::sleep(Duration::from_millis(200));
-        speaker.reset();
+        sender.reset();
         assert_eq!(pair.server.process.exit(), 1);
         assert_eq!(pair.server.process.stdout.rest(), [""; 0]);
-        assert_eq!(pair.server.process.complaints().lines().count(), 2);
+        assert_eq!(pair.server.process.stderr_text().lines().count(), 2);
         return;
     };
-    let left = format!("* {} left", pair.speaker.name);
-    pair.speaker.reset();
-    listener.lines.expect(&left);
-    assert_eq!(listener.sync(), [""; 0]);
-    assert_eq!(pair.server.process.complaints().lines().count(), 1);
+    let left = format!("* {} left", pair.sender.name);
+    pair.sender.reset();
+    reader.lines.expect(&left);
+    assert_eq!(reader.sync(), [""; 0]);
+    assert_eq!(pair.server.process.stderr_text().lines().count(), 1);
 }
 
-/// The same when it happens while the server is writing to it. (14)
-pub fn a_reset_in_a_write_is_one_notice(chat: &Chat) {
+/// A reset while the server writes to the client causes one leave notice. (14)
+pub fn a_reset_during_a_write_causes_one_leave_notice(chat: &Chat) {
     let mut pair = chat.pair();
-    let mut stranger = peer::connect(pair.server.addr);
-    let name = peer::read_line(&mut stranger);
+    let mut client = peer::connect(pair.server.addr);
+    let name = peer::read_line(&mut client);
     let name = name.strip_prefix("* you are ").unwrap().to_owned();
-    let mut stranger = Some(stranger);
+    let mut client = Some(client);
     let text = "x".repeat(4000);
     let mut lines = Vec::new();
     for n in 0..500 {
-        pair.speaker.say(&text);
+        pair.sender.send_line(&text);
         if n == 100 {
-            // With input unread and nothing else open, closing is a reset.
-            drop(stranger.take());
+            // Closing a socket with unread input sends a reset.
+            drop(client.take());
         }
     }
-    pair.speaker.say("end");
-    let end = pair.heard_as("end");
-    lines.extend(pair.ears().until(&end, |line| line == end).0);
+    pair.sender.send_line("end");
+    let end = pair.received_as("end");
+    lines.extend(pair.received().until(&end, |line| line == end).0);
     let left = format!("* {name} left");
     if !lines.contains(&left) {
-        lines.extend(pair.ears().until(&left, |line| line == left).0);
+        lines.extend(pair.received().until(&left, |line| line == left).0);
         lines.push(left.clone());
     }
     assert_eq!(lines.iter().filter(|line| **line == left).count(), 1);
-    let said = pair.heard_as(&text);
-    assert_eq!(lines.iter().filter(|line| **line == said).count(), 500);
+    let line = pair.received_as(&text);
+    assert_eq!(lines.iter().filter(|other| **other == line).count(), 500);
 }
 
-/// Step 2 talks to one: the system refuses any other, and the conversation does not notice. (15)
+/// Step 2 has one client: the OS refuses a second one, and the chat continues. (15)
 pub fn a_second_client_is_refused(chat: &Chat) {
     let mut pair = chat.pair();
-    pair.speaker.say("one");
-    pair.hears("one");
+    pair.sender.send_line("one");
+    pair.expect_received("one");
     assert!(TcpStream::connect(pair.server.addr).is_err());
     let addr = pair.server.addr.to_string();
     let mut client = chat.command(&["client", &addr]);
     let mut client = Process::start(&mut client, crate::End::Piped, crate::End::Piped);
     assert_eq!(client.exit(), 1);
-    pair.speaker.say("two");
-    pair.hears("two");
+    pair.sender.send_line("two");
+    pair.expect_received("two");
     pair.reply("three");
-    pair.is_replied("three");
+    pair.expect_reply("three");
 }
 
-/// SIGINT and SIGTERM are an orderly end, in the middle of a flood and with input unread: everyone's
-/// last line is the goodbye. (24)
+/// SIGINT and SIGTERM cause a graceful shutdown, also during a flood: the last line to every client
+/// is the goodbye. (24)
 #[cfg(unix)]
-pub fn signals_end_a_server(chat: &Chat) {
+pub fn sigint_and_sigterm_end_the_server_gracefully(chat: &Chat) {
     for signal in ["INT", "TERM"] {
         let mut server = chat.server();
         let mut quiet = server.peer();
@@ -123,14 +123,14 @@ pub fn signals_end_a_server(chat: &Chat) {
         assert_eq!(quiet.lines.rest().last().unwrap(), "* goodbye");
         assert_eq!(flooder.lines.rest().last().unwrap(), "* goodbye");
         flooding.join().unwrap();
-        assert_eq!(server.process.complaints().lines().count(), 1);
+        assert_eq!(server.process.stderr_text().lines().count(), 1);
     }
 }
 
-/// A second SIGINT ends the server at once, with 130. (24)
+/// A second SIGINT ends the server at once, with exit code 130. (24)
 #[cfg(unix)]
-pub fn a_second_interrupt_ends_it_at_once(chat: &Chat) {
-    // By itself, the server would wait a second for the client to close its side.
+pub fn a_second_sigint_ends_the_server_at_once(chat: &Chat) {
+    // Without it, the server would wait a second for the client to close its socket.
     best_of_three(Duration::from_millis(500), || {
         let mut server = chat.server();
         let mut open = server.peer();
@@ -143,29 +143,28 @@ pub fn a_second_interrupt_ends_it_at_once(chat: &Chat) {
     });
 }
 
-/// The operator's `/exit` ends the server within two seconds, also with a client that never reads.
-/// (25)
-pub fn the_operators_exit_ends_it(chat: &Chat) {
+/// The operator's `/exit` ends the server within 2 s, even if a client never reads. (25)
+pub fn the_operators_exit_ends_the_server(chat: &Chat) {
     let mut server = chat.server();
-    let _silent = peer::connect(server.addr);
-    let mut talker = server.peer();
-    let mut listener = server.peer();
-    let mut flood = talker.writer();
+    let _never_reads = peer::connect(server.addr);
+    let mut sender = server.peer();
+    let mut reader = server.peer();
+    let mut flood = sender.writer();
     let flooding = thread::spawn(move || {
         let text = format!("{}\n", "x".repeat(1000)).repeat(20);
         while flood.write_all(text.as_bytes()).is_ok() {}
     });
     for _ in 0..1000 {
-        listener.lines.next().unwrap();
+        reader.lines.next().unwrap();
     }
     server.process.type_line("/exit");
     assert_eq!(server.process.exit_within(Duration::from_secs(2)), 0);
-    assert_eq!(listener.lines.rest().last().unwrap(), "* goodbye");
-    assert_eq!(talker.lines.rest().last().unwrap(), "* goodbye");
+    assert_eq!(reader.lines.rest().last().unwrap(), "* goodbye");
+    assert_eq!(sender.lines.rest().last().unwrap(), "* goodbye");
     flooding.join().unwrap();
 }
 
-/// A server that ended can be started again on its port, at once. (26)
+/// A server that has ended can be started again on the same port at once. (26)
 pub fn a_port_can_be_used_again(chat: &Chat) {
     let mut addr = "127.0.0.1:0".to_owned();
     for _ in 0..20 {
@@ -173,9 +172,9 @@ pub fn a_port_can_be_used_again(chat: &Chat) {
         let process = Process::start(&mut command, crate::End::Piped, crate::End::Piped);
         let mut server = crate::Server::wait(process);
         addr = server.addr.to_string();
-        // Connections that the server closes first keep the port in TIME_WAIT.
+        // A connection that the server closes first leaves the port in TIME_WAIT.
         let mut peer = Peer::ungreeted(server.addr);
-        peer.say("hello");
+        peer.send_line("hello");
         server.process.stdout.until("a line", |line| line.ends_with(": hello"));
         server.process.type_line("/exit");
         peer.lines.rest();
@@ -184,16 +183,16 @@ pub fn a_port_can_be_used_again(chat: &Chat) {
     }
 }
 
-/// What the operator said before `/exit` arrives before the goodbye.
-pub fn the_operators_last_words_arrive(chat: &Chat) {
+/// A line that the operator sends before `/exit` arrives before the goodbye. (25)
+pub fn the_operators_last_line_arrives_before_the_goodbye(chat: &Chat) {
     let mut server = chat.server();
     let mut peer = server.peer();
-    server.process.type_bytes("last words\n/exit\nnever\n");
-    assert_eq!(peer.lines.rest(), ["server: last words", "* goodbye"]);
+    server.process.type_bytes("last line\n/exit\nnever\n");
+    assert_eq!(peer.lines.rest(), ["server: last line", "* goodbye"]);
     assert_eq!(server.process.exit_within(Duration::from_secs(2)), 0);
 }
 
-/// A client tells an orderly end from a failure: a server that vanishes is 1, in one line.
+/// A lost connection ends the client with exit code 1 and one line on stderr. (22)
 pub fn a_lost_connection_is_an_error(chat: &Chat) {
     let endings: [fn(TcpStream); 3] = [
         |stream| peer::reset(&stream),
@@ -205,9 +204,9 @@ pub fn a_lost_connection_is_an_error(chat: &Chat) {
         },
         |mut stream| stream.write_all(b"* you are client-1\nclient-2: hi\n").unwrap(),
     ];
-    // At step 2, the other side's end is orderly.
+    // At step 2, EOF is an orderly end.
     let endings = if chat.step() == 2 { &endings[..1] } else { &endings[..] };
-    // Several times, since the reset is seen by a read or by a write.
+    // Several times, because a read or a write may be the first to fail.
     for end in endings.iter().cycle().take(12) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = chat.client(listener.local_addr().unwrap());
@@ -215,13 +214,13 @@ pub fn a_lost_connection_is_an_error(chat: &Chat) {
         client.type_bytes("hello\n".repeat(500));
         end(stream);
         assert_eq!(client.exit(), 1);
-        let complaints = client.complaints();
-        assert_eq!(complaints.lines().count(), 1, "{complaints}");
+        let stderr = client.stderr_text();
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
 
-/// A client that left with `/exit` waits for the goodbye, and after a second no more.
-pub fn a_client_does_not_wait_for_ever(chat: &Chat) {
+/// After `/exit`, a client waits at most one second for the goodbye. (22)
+pub fn a_client_waits_one_second_for_the_goodbye(chat: &Chat) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = chat.client(listener.local_addr().unwrap());
     let (mut stream, _) = listener.accept().unwrap();

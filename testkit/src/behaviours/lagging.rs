@@ -1,4 +1,4 @@
-//! What a client reads that does not keep up with its room (rows 39, 40, 44).
+//! Lagging clients, which do not keep up with their room (rows 39, 40, 44).
 
 use std::io::Write;
 use std::thread;
@@ -8,12 +8,12 @@ use super::slow::{Account, numbered};
 use crate::raw::Raw;
 use crate::{Chat, Server};
 
-/// More lines than all socket buffers hold.
+/// More lines than all socket buffers can hold.
 const LINES: usize = 16_000;
 
-/// Says numbered lines until `end`, or until the server ends. Gives how many.
-fn talk(talker: &Raw, end: usize) -> usize {
-    let mut writer = talker.writer();
+/// Sends `end` numbered lines, or fewer if the server ends. Returns their number.
+fn flood(sender: &Raw, end: usize) -> usize {
+    let mut writer = sender.writer();
     for n in (0..end).step_by(16) {
         let lines: String = (n..n + 16).map(numbered).collect();
         if writer.write_all(lines.as_bytes()).is_err() {
@@ -23,43 +23,43 @@ fn talk(talker: &Raw, end: usize) -> usize {
     end
 }
 
-/// Short stops after a long one, which has used up most of the stall budget, lose no line. (39)
-pub fn short_stops_after_a_long_one_lose_no_line(chat: &Chat) {
+/// Short stalls cost no line, although a long one has used up most of the stall budget before. (39)
+pub fn short_stalls_after_a_long_one_cost_no_line(chat: &Chat) {
     let server = chat.server();
     let mut reader = Raw::slow(server.addr);
-    let talker = Raw::connect(server.addr);
-    let name = talker.name.clone();
-    let talking = thread::spawn(move || talk(&talker, usize::MAX));
+    let sender = Raw::connect(server.addr);
+    let name = sender.name.clone();
+    let flooding = thread::spawn(move || flood(&sender, usize::MAX));
     let mut account = Account::default();
-    for stop in [[0, 400].as_slice(), &[150; 12]].concat() {
-        thread::sleep(Duration::from_millis(stop));
+    for stall in [[0, 400].as_slice(), &[150; 12]].concat() {
+        thread::sleep(Duration::from_millis(stall));
         let (since, before) = (Instant::now(), account.received);
         while since.elapsed() < Duration::from_millis(80) || account.received < before + 1000 {
-            let line = reader.next().expect("a client that reads stays");
-            account.take(&line, &name);
+            let line = reader.next().expect("a client that stays connected");
+            account.add(&line, &name);
         }
-        assert_eq!(account.missed, 0, "lines missed after a stop of {stop} ms");
+        assert_eq!(account.missed, 0, "lines missed after a stall of {stall} ms");
     }
     drop(server);
-    talking.join().expect("no panic");
+    flooding.join().expect("no panic");
 }
 
-/// A client that lags, and the talker that has said [`LINES`] lines to it.
+/// A lagging client, and the flooder that has sent it [`LINES`] lines.
 fn lagging(server: &Server) -> (Raw, Raw) {
     let lagging = Raw::slow(server.addr);
-    let mut talker = Raw::connect(server.addr);
-    talk(&talker, LINES);
-    // The room has heard all of them, so it does not wait for the client any more.
-    talker.round_trip();
-    (lagging, talker)
+    let mut flooder = Raw::connect(server.addr);
+    flood(&flooder, LINES);
+    // After the reply, the server has handled all lines and no longer waits for the client.
+    flooder.round_trip();
+    (lagging, flooder)
 }
 
-/// Messages to a client that lags wait for it, in order; it stays. What exceeds the bound is an
-/// error to the sender, and nothing that was acknowledged is lost. (40)
-pub fn messages_wait_for_a_lagging_client(chat: &Chat) {
+/// Private messages to a lagging client are queued in order. Messages over the limit are an error
+/// to the sender; every acknowledged message arrives. (40)
+pub fn messages_to_a_lagging_client_are_queued(chat: &Chat) {
     for length in [50, 1000] {
         let server = chat.server();
-        let (mut lagging, talker) = lagging(&server);
+        let (mut lagging, flooder) = lagging(&server);
         let mut sender = Raw::connect(server.addr);
         let text = |n: usize| format!("{n:04}{}", "x".repeat(length - 4));
         let messages = (0..300).map(|n| format!("/msg {} {}\n", lagging.name, text(n)));
@@ -67,15 +67,15 @@ pub fn messages_wait_for_a_lagging_client(chat: &Chat) {
         let acknowledgement = format!("* to {}: ", lagging.name);
         let mut acknowledged = Vec::new();
         for n in 0..300 {
-            let answer = sender.until("an answer", |line| {
+            let reply = sender.until("a reply", |line| {
                 line.starts_with(&acknowledgement) || line.starts_with("! ")
             });
-            if let Some(sent) = answer.strip_prefix(&acknowledgement) {
+            if let Some(sent) = reply.strip_prefix(&acknowledgement) {
                 assert_eq!(sent, text(n));
                 acknowledged.push(text(n));
             }
         }
-        // 64 KiB are kept.
+        // The queue holds 64 KiB.
         match length {
             50 => assert_eq!(acknowledged.len(), 300),
             _ => assert!((32..128).contains(&acknowledged.len()), "{acknowledged:?}"),
@@ -84,30 +84,30 @@ pub fn messages_wait_for_a_lagging_client(chat: &Chat) {
         let mut account = Account::default();
         let mut received = Vec::new();
         while account.received + account.missed < LINES || received.len() < acknowledged.len() {
-            let line = lagging.next().expect("a lagging client stays");
+            let line = lagging.next().expect("a client that stays connected");
             match line.strip_prefix(&private) {
                 Some(message) => received.push(message.to_owned()),
-                None => account.take(&line, &talker.name),
+                None => account.add(&line, &flooder.name),
             }
         }
         assert!(account.missed > 0, "the client did not lag");
         assert_eq!(received, acknowledged);
-        // It takes messages again, and there is no other between.
-        sender.say(&format!("/msg {} last", lagging.name));
+        // The client accepts messages again, and the next one is the new one.
+        sender.send_line(&format!("/msg {} last", lagging.name));
         let last = lagging.until("a message", |line| line.starts_with(&private));
         assert_eq!(last, format!("{private}last"));
     }
 }
 
-/// A client that lags when the server ends is told how many lines it missed, and then goodbye. (44)
-pub fn a_lagging_client_is_told_what_it_missed_at_the_end(chat: &Chat) {
+/// A client that lags at shutdown receives the number of missed lines, and then the goodbye. (44)
+pub fn a_lagging_client_receives_the_missed_count_at_shutdown(chat: &Chat) {
     let mut server = chat.server();
-    let (mut lagging, talker) = lagging(&server);
+    let (mut lagging, flooder) = lagging(&server);
     server.process.type_line("/exit");
     let mut account = Account::default();
     let mut last = String::new();
     while let Some(line) = lagging.next() {
-        account.take(&line, &talker.name);
+        account.add(&line, &flooder.name);
         last = line;
     }
     assert_eq!(last, "* goodbye");

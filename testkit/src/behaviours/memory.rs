@@ -1,9 +1,9 @@
-//! How little memory a thousand clients need, with the settings that everybody uses (row 38).
+//! Memory bounds with a thousand clients and default settings (row 38).
 
 use crate::raw::Raw;
 use crate::{Chat, Server, system};
 
-/// What a server may use.
+/// The most memory that a server may use.
 const MEMORY: usize = 64 << 20;
 
 fn expect_little_memory(server: &Server) {
@@ -12,12 +12,12 @@ fn expect_little_memory(server: &Server) {
     }
 }
 
-/// A thousand clients send 8 KiB of short lines each, more than they may say at once. (38)
+/// A thousand clients each send 8 KiB of short lines, and the server stays below 64 MiB. (38)
 pub fn short_lines_over_the_rate_need_little_memory(chat: &Chat) {
     system::raise_descriptor_limit();
     let server = chat.server_with(&[]);
     let mut clients = Raw::crowd(server.addr, 1000);
-    // Within the rate, and answered when the server has read everything in one piece.
+    // The first 901 lines are within the rate. The reply comes after the server has read all 8 KiB.
     let mut lines = " \n".repeat(900) + "/read\n";
     while lines.len() < 8192 {
         lines += " \n";
@@ -26,19 +26,21 @@ pub fn short_lines_over_the_rate_need_little_memory(chat: &Chat) {
         client.send(&lines);
     }
     for client in &mut clients {
-        client.until("an answer", |line| line.ends_with("/read"));
+        client.until("a reply", |line| line.ends_with("/read"));
     }
     expect_little_memory(&server);
 }
 
-/// 990 rooms remember 20 lines each that grow threefold when they are shown. (38)
+/// 990 rooms keep a history of 20 lines each, and the server stays below 64 MiB. (38)
+///
+/// Each control character grows from one byte to three when it is replaced.
 pub fn a_thousand_rooms_need_little_memory(chat: &Chat) {
     system::raise_descriptor_limit();
     let server = chat.server_with(&[]);
     let mut clients = Raw::crowd(server.addr, 990);
     let lines = ("\u{1}".repeat(4096) + "\n").repeat(20);
     for (n, client) in clients.iter().enumerate() {
-        client.say(&format!("/join room-{n}"));
+        client.send_line(&format!("/join room-{n}"));
         client.send(&lines);
     }
     for client in &mut clients {

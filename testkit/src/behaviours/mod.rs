@@ -1,4 +1,4 @@
-//! What is promised, a function each. The numbers are those of `docs/faults.md`.
+//! The promised behaviours, one function each. The numbers are the rows of `docs/faults.md`.
 
 mod addresses;
 #[cfg(unix)]
@@ -16,6 +16,7 @@ mod lines;
 mod load;
 #[cfg(unix)]
 mod memory;
+mod names;
 mod operator;
 mod room;
 mod single;
@@ -40,6 +41,7 @@ pub use lines::*;
 pub use load::*;
 #[cfg(unix)]
 pub use memory::*;
+pub use names::*;
 pub use operator::*;
 pub use room::*;
 pub use single::*;

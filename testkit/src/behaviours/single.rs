@@ -1,11 +1,11 @@
-//! One process, one console (step 1).
+//! One process with one console (step 1).
 
 use std::time::Duration;
 
 use crate::Chat;
 
-/// Each line comes back, and the end of input ends the program.
-pub fn each_line_comes_back(chat: &Chat) {
+/// The peer echoes each line, and EOF ends the program.
+pub fn each_line_is_echoed(chat: &Chat) {
     let mut program = chat.alone();
     program.type_line("one");
     program.stdout.expect("peer: one");
@@ -15,8 +15,8 @@ pub fn each_line_comes_back(chat: &Chat) {
     assert_eq!(program.exit(), 0);
 }
 
-/// A thousand lines at once pass through channels that hold sixteen.
-pub fn more_lines_than_the_channels_hold(chat: &Chat) {
+/// A thousand lines at once all pass through channels with a capacity of sixteen.
+pub fn full_channels_lose_no_line(chat: &Chat) {
     let mut program = chat.alone();
     let lines: Vec<_> = (0..1000).map(|n| format!("line {n}")).collect();
     program.type_bytes(lines.join("\n"));
@@ -26,8 +26,8 @@ pub fn more_lines_than_the_channels_hold(chat: &Chat) {
     assert_eq!(program.exit(), 0);
 }
 
-/// `/exit` ends the program while its stdin stays open; what looks like it does not.
-pub fn exit_ends_it_without_enter(chat: &Chat) {
+/// `/exit` ends the program while its stdin is open. A line that only resembles it does not.
+pub fn exit_ends_the_program_while_stdin_is_open(chat: &Chat) {
     let mut program = chat.alone();
     program.type_bytes(" /exit\n/exitx\n/EXIT\n/exit \nlost\n");
     let shown = program.stdout.rest();
@@ -35,8 +35,8 @@ pub fn exit_ends_it_without_enter(chat: &Chat) {
     assert_eq!(program.exit_within(Duration::from_millis(300)), 0);
 }
 
-/// Too long a line is told and skipped; one of 4096 bytes is whole; controls are not shown.
-pub fn odd_lines_are_safe(chat: &Chat) {
+/// A line over 4096 bytes is reported and skipped, and control characters are replaced.
+pub fn long_lines_are_skipped_and_controls_replaced(chat: &Chat) {
     let mut program = chat.alone();
     let longest = "x".repeat(4096);
     program.type_bytes(format!("{longest}\r\n{longest}x\n\u{1b}[2J\u{7}\n"));
@@ -47,16 +47,16 @@ pub fn odd_lines_are_safe(chat: &Chat) {
     assert!(program.stderr.next().unwrap().contains("too long"));
 }
 
-/// A line that never ends ends the program with 1.
-pub fn a_typed_flood_is_an_error(chat: &Chat) {
+/// An unterminated line ends the program with exit code 1.
+pub fn an_unterminated_typed_line_is_an_error(chat: &Chat) {
     let mut program = chat.alone();
     program.type_bytes(vec![b'x'; 80_000]);
     assert_eq!(program.exit(), 1);
-    assert!(program.complaints().contains("unterminated"));
+    assert!(program.stderr_text().contains("unterminated"));
 }
 
-/// A closed stdout ends the program with 0.
-pub fn a_closed_screen_ends_it(chat: &Chat) {
+/// A closed stdout ends the program with exit code 0.
+pub fn a_closed_stdout_ends_the_program(chat: &Chat) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let mut command = chat.command(&[]);
@@ -65,5 +65,5 @@ pub fn a_closed_screen_ends_it(chat: &Chat) {
     drop(command);
     program.type_line("one");
     assert_eq!(program.exit(), 0);
-    assert_eq!(program.complaints(), "");
+    assert_eq!(program.stderr_text(), "");
 }

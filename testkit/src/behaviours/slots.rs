@@ -1,4 +1,4 @@
-//! Connection slots: how many connections a server holds, and what the others get (rows 49, 50).
+//! Connection slots: the server's limit on connections, and the refusal (rows 49, 50).
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,28 +9,28 @@ use socket2::Socket;
 
 use crate::{Chat, PATIENCE, Peer, Server, peer, system};
 
-/// The answer to one client too many.
+/// The reply to a client over the limit.
 const FULL: &str = "! server is full";
 
-/// Asks again until a slot is free.
-fn retry<T>(ask: impl Fn() -> Result<T, String>) -> T {
+/// Calls `connect` until a slot is free.
+fn retry<T>(connect: impl Fn() -> Result<T, String>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match ask() {
-            Ok(entered) => return entered,
+        match connect() {
+            Ok(client) => return client,
             Err(refusal) => assert_eq!(refusal, FULL),
         }
-        assert!(Instant::now() < deadline, "no slot becomes free");
+        assert!(Instant::now() < deadline, "no slot became free");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// A new client, as soon as a slot is free.
-pub(super) fn let_in(server: &Server) -> Peer {
-    retry(|| Peer::welcomed(server.addr))
+/// A new client, connected as soon as a slot is free.
+pub(super) fn join_when_free(server: &Server) -> Peer {
+    retry(|| Peer::try_greeted(server.addr))
 }
 
-/// A bare connection that was greeted, or the refusal.
+/// A bare connection that has been greeted. A refusal is the error.
 fn enter(addr: SocketAddr) -> Result<TcpStream, String> {
     let mut stream = peer::connect(addr);
     match peer::read_line(&mut stream) {
@@ -39,10 +39,10 @@ fn enter(addr: SocketAddr) -> Result<TcpStream, String> {
     }
 }
 
-/// A client that left and keeps its socket open still has its slot: one client more is refused until
-/// the server has closed its side, which it does by itself. (49)
+/// A client that has left keeps its slot as long as its socket is open. The server closes the
+/// socket after a while, and then the slot is free. (49)
 pub fn a_slot_is_free_when_the_socket_is_closed(chat: &Chat) {
-    // The server waits a second for its clients to close: on a busy machine that may be over first.
+    // The server closes after one second. On a busy machine, the refusal may come too late.
     const SOON: Duration = Duration::from_millis(600);
     let server = chat.server_with(&["--max-clients", "10"]);
     for _ in 0..10 {
@@ -58,16 +58,15 @@ pub fn a_slot_is_free_when_the_socket_is_closed(chat: &Chat) {
         let refusal = enter(server.addr).err();
         if started.elapsed() < SOON {
             assert_eq!(refusal.as_deref(), Some(FULL));
-            let_in(&server).sync();
+            join_when_free(&server).sync();
             return;
         }
     }
-    panic!("the machine is too slow to see this");
+    panic!("the machine is too slow for this test");
 }
 
-/// However many clients leave and keep their sockets open, the server's threads and descriptors stay
-/// within the limit and a small constant; every other client is told, and afterwards there is room
-/// again. (49)
+/// Many clients leave and keep their sockets open. The server's threads and file descriptors stay
+/// bounded, other clients are refused, and slots become free again. (49)
 pub fn sessions_that_linger_count_as_connections(chat: &Chat) {
     const CLIENTS: usize = 10;
     const EVERY: Duration = Duration::from_millis(10);
@@ -79,30 +78,30 @@ pub fn sessions_that_linger_count_as_connections(chat: &Chat) {
     let started = Instant::now();
     for n in 0..300 {
         let mut stream = peer::connect(server.addr);
-        // Fails for a client that was refused and closed by now.
+        // Fails if the server has refused the client and closed.
         let _ = stream.write_all(b"/exit\n");
         open.push(stream);
         most.0 = most.0.max(system::threads(pid));
         most.1 = most.1.max(system::descriptors(pid));
         thread::sleep((started + n * EVERY).saturating_duration_since(Instant::now()));
     }
-    // A reader and a writer, or a socket and its copy.
+    // Two threads for each client, and up to two descriptors for each socket.
     let bound = |before: Option<usize>| before.map(|before| before + 2 * CLIENTS + 8);
     assert!(most.0 <= bound(before.0), "threads: {before:?}, {most:?}");
     assert!(most.1 <= bound(before.1), "descriptors: {before:?}, {most:?}");
     let mut refused = 0;
     for stream in open {
         stream.set_read_timeout(Some(PATIENCE)).expect("open");
-        let answer = BufReader::new(stream).lines().next();
-        let answer = answer.expect("no answer").expect("an answer");
-        refused += usize::from(answer == FULL);
-        assert!(answer == FULL || answer.starts_with("* you are "), "{answer}");
+        let reply = BufReader::new(stream).lines().next();
+        let reply = reply.expect("a reply, not EOF").expect("a reply");
+        refused += usize::from(reply == FULL);
+        assert!(reply == FULL || reply.starts_with("* you are "), "{reply}");
     }
     assert!(refused > 0, "the limit was never reached");
-    let_in(&server).sync();
+    join_when_free(&server).sync();
 }
 
-/// The first line that a connection gets, as far as it has come.
+/// A connection, and the part of its first line that has arrived.
 struct FirstLine {
     socket: Socket,
     bytes: Vec<u8>,
@@ -114,16 +113,16 @@ impl FirstLine {
         Self { socket, bytes }
     }
 
-    /// Takes what has arrived. Gives the line once it is whole.
+    /// Reads what has arrived. Returns the line once it is complete.
     fn poll(&mut self) -> Option<String> {
         let mut buf = [0; 256];
         match self.socket.read(&mut buf) {
-            Ok(0) => panic!("closed without an answer"),
+            Ok(0) => panic!("closed without a reply"),
             Ok(n) => self.bytes.extend_from_slice(&buf[..n]),
-            // Nothing has arrived, or it is not connected yet.
+            // Nothing has arrived, or the socket is not connected yet.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == ErrorKind::NotConnected => {}
-            Err(error) => panic!("no answer: {error}"),
+            Err(error) => panic!("no reply: {error}"),
         }
         let end = self.bytes.iter().position(|byte| *byte == b'\n')?;
         Some(String::from_utf8_lossy(&self.bytes[..end]).into_owned())
@@ -144,15 +143,15 @@ pub fn a_burst_of_connections_is_answered(chat: &Chat) {
         let mut answered = Vec::new();
         let mut greeted = 0;
         while !waiting.is_empty() {
-            let hang = started.elapsed() > SOON;
-            assert!(!hang, "{} of {CLIENTS} hang, limit {limit}", waiting.len());
+            let late = started.elapsed() > SOON;
+            assert!(!late, "no reply to {} of {CLIENTS}, limit {limit}", waiting.len());
             for mut client in std::mem::take(&mut waiting) {
                 match client.poll() {
-                    // It stays, or its slot would be the next one's.
-                    Some(answer) => {
-                        let welcome = answer.starts_with("* you are ");
-                        assert!(welcome || answer == FULL, "{answer}");
-                        greeted += usize::from(welcome);
+                    Some(reply) => {
+                        let greeting = reply.starts_with("* you are ");
+                        assert!(greeting || reply == FULL, "{reply}");
+                        greeted += usize::from(greeting);
+                        // Stays connected, because its slot must not become free.
                         answered.push(client);
                     }
                     None => waiting.push(client),

@@ -1,4 +1,4 @@
-//! Who reads too slowly, and who talks too fast, in a room that counts lines (rows 16, 32).
+//! Clients that read too slowly or send too fast, at step 5 (rows 16, 32, 54).
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -10,26 +10,26 @@ use crate::{Chat, PATIENCE, peer};
 /// The length of numbered lines.
 pub(super) const LENGTH: usize = 1000;
 
-/// A line with its number, for [`Account`].
+/// A line that begins with its number, for [`Account`].
 pub(super) fn numbered(n: usize) -> String {
     format!("{n:09} {}\n", "x".repeat(LENGTH - 11))
 }
 
-/// Sends numbered lines until `end`, as fast as they are taken. Gives their number.
+/// Sends numbered lines until `end`, as fast as the server reads them. Returns their number.
 pub(super) fn flood_until(mut writer: TcpStream, end: Instant) -> usize {
     const CHUNK: usize = 64;
-    // Rather than hang if the server takes no more.
+    // The test fails, rather than hangs, if the server stops reading.
     writer.set_write_timeout(Some(PATIENCE)).expect("open");
     let mut sent = 0;
     while Instant::now() < end {
         let lines: String = (sent..sent + CHUNK).map(numbered).collect();
-        writer.write_all(lines.as_bytes()).expect("lines are taken");
+        writer.write_all(lines.as_bytes()).expect("a server that reads");
         sent += CHUNK;
     }
     sent
 }
 
-/// What a pauser has read or been told to have missed.
+/// The lines that a client has received, and those that the server reported as missed.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) received: usize,
@@ -39,18 +39,18 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Counts a line, and fails if it is not the next that `talker` said.
-    pub(super) fn take(&mut self, line: &str, talker: &str) {
+    /// Counts a line. Fails if it is a line of `sender`, but not the next one.
+    pub(super) fn add(&mut self, line: &str, sender: &str) {
         let missed = line.strip_prefix("! missed ");
         if let Some(missed) = missed.and_then(|missed| missed.strip_suffix(" lines")) {
             let missed: usize = missed.parse().expect("a number");
             assert!(missed > 0);
             self.missed += missed;
             self.next += missed;
-        } else if let Some(said) = line.strip_prefix(talker) {
-            let n: usize = said[2..11].parse().expect("a number");
-            assert_eq!(n, self.next, "the gap is not where it is told");
-            assert_eq!(said.len(), LENGTH + 1, "a line is cut");
+        } else if let Some(text) = line.strip_prefix(sender) {
+            let n: usize = text[2..11].parse().expect("a number");
+            assert_eq!(n, self.next, "the gap is not where it was reported");
+            assert_eq!(text.len(), LENGTH + 1, "a line is not whole");
             self.received += 1;
             self.next += 1;
         } else {
@@ -59,119 +59,119 @@ impl Account {
     }
 }
 
-/// Who pauses while a flood goes on is told how many lines he missed, where he missed them: what
-/// he reads and what he is told to have missed is what was said, off by nothing. (16)
-pub fn who_pauses_is_told_what_he_missed(chat: &Chat) {
+/// A client that pauses during a flood receives `missed N lines` at the position of the gap.
+/// Received and missed lines add up to the number of lines sent. (16)
+pub fn a_client_that_pauses_receives_the_missed_count(chat: &Chat) {
     const LINES: usize = 30_000;
     let server = chat.server();
-    let mut talker = server.peer();
+    let mut sender = server.peer();
     let mut pausers: Vec<_> = (0..3).map(|_| peer::connect(server.addr)).collect();
     for pauser in &mut pausers {
         while peer::read_line(pauser) != "* you are in lobby" {}
     }
     let mut accounts: Vec<_> = pausers.iter().map(|_| Account::default()).collect();
     for round in 1..=2 {
-        let mut writer = talker.writer();
+        let mut writer = sender.writer();
         for n in (round - 1) * LINES..round * LINES {
             writer.write_all(numbered(n).as_bytes()).expect("open");
         }
-        talker.sync();
+        sender.sync();
         for (pauser, account) in pausers.iter_mut().zip(&mut accounts) {
-            // Whoever speaks himself has not missed that.
+            // A request, so that the reply marks the end of the lines sent before.
             pauser.write_all(b"/who\n").expect("open");
             pauser.set_read_timeout(Some(PATIENCE)).expect("open");
-            // Nothing follows the answer, so nothing is lost with what is buffered.
+            // Nothing follows the reply, so dropping the buffer loses nothing.
             let mut lines = BufReader::new(pauser).lines();
-            let answer = loop {
-                let line = lines.next().expect("cut off").expect("a line");
+            let reply = loop {
+                let line = lines.next().expect("a line, not EOF").expect("a line");
                 if line.starts_with("* 5 in lobby: ") {
                     break line;
                 }
-                account.take(&line, &talker.name);
+                account.add(&line, &sender.name);
             };
-            assert!(answer.contains(&talker.name));
+            assert!(reply.contains(&sender.name));
         }
         for account in &accounts {
             assert_eq!(account.received + account.missed, round * LINES);
-            assert!(account.missed > 0, "nobody paused for long enough");
+            assert!(account.missed > 0, "the pause was too short");
         }
     }
 }
 
-/// Who takes nothing for seconds is cut, and the log says why. (16)
-pub fn who_never_reads_is_cut(chat: &Chat) {
+/// A client that never reads is disconnected, and the log gives the reason. (16)
+pub fn a_client_that_never_reads_is_disconnected(chat: &Chat) {
     let mut server = chat.server();
     let mut ann = server.peer();
-    let mut stuck = peer::connect(server.addr);
-    let greeting = peer::read_line(&mut stuck);
+    let mut stalled = peer::connect(server.addr);
+    let greeting = peer::read_line(&mut stalled);
     let name = greeting.strip_prefix("* you are ").expect("a greeting");
     let left = format!("* {name} left");
     let mut bob = server.peer();
     let mut writer = bob.writer();
-    let talking = thread::spawn(move || {
+    let flooding = thread::spawn(move || {
         for n in 0..30_000 {
             writer.write_all(numbered(n).as_bytes()).expect("open");
         }
     });
     ann.lines.until(&left, |line| line == left);
-    talking.join().expect("no panic");
+    flooding.join().expect("no panic");
     bob.sync();
     let log = server.process.stderr.find(|line| line.contains("disconnected")).expect("a reason");
     assert!(log.contains("127.0.0.1"), "{log}");
 }
 
-/// More lines than `--rate` allows come later, all of them, and hold nobody else up. (32)
-pub fn a_talker_is_slowed_not_cut(chat: &Chat) {
+/// A client over its rate limit is delayed, not dropped: all its lines arrive, and other clients
+/// are not delayed. (32)
+pub fn a_client_over_its_rate_is_delayed_not_dropped(chat: &Chat) {
     let server = chat.server_with(&["--rate", "20"]);
     let mut ann = server.peer();
     let mut bob = server.peer();
-    let mut flood = server.peer();
+    let mut flooder = server.peer();
     let started = Instant::now();
     let lines: String = (0..240).map(|n| format!("{n}\n")).collect();
-    flood.send(&lines);
+    flooder.send(&lines);
     let over_here = format!("{}: over here", bob.name);
-    bob.say("over here");
-    let (mut heard, _) = ann.lines.until(&over_here, |line| line == over_here);
+    bob.send_line("over here");
+    let (mut received, _) = ann.lines.until(&over_here, |line| line == over_here);
     assert!(started.elapsed() < Duration::from_secs(1));
-    let last = format!("{}: 239", flood.name);
+    let last = format!("{}: 239", flooder.name);
     let (more, last) = ann.lines.until(&last, |line| line == last);
     // 200 at once, and then 20 a second.
     assert!(started.elapsed() > Duration::from_millis(1900));
-    heard.extend(more);
-    heard.push(last);
-    let said = format!("{}: ", flood.name);
-    let numbers = heard.iter().filter_map(|line| line.strip_prefix(&said));
+    received.extend(more);
+    received.push(last);
+    let prefix = format!("{}: ", flooder.name);
+    let numbers = received.iter().filter_map(|line| line.strip_prefix(&prefix));
     let numbers: Vec<usize> = numbers.map(|n| n.parse().expect("a number")).collect();
     assert!(numbers.into_iter().eq(0..240));
-    flood.say("/exit");
-    assert_eq!(flood.lines.rest().last().unwrap(), "* goodbye");
+    flooder.send_line("/exit");
+    assert_eq!(flooder.lines.rest().last().unwrap(), "* goodbye");
 }
 
-/// Who asks more than he reads is held back, and then cut; the others are served, and memory does
-/// not grow.
-pub fn questions_without_reading_end(chat: &Chat) {
+/// A client that sends requests without reading the replies is slowed down and then disconnected.
+/// Other clients are served, and memory stays below 64 MiB. (16)
+pub fn a_client_that_requests_without_reading_is_disconnected(chat: &Chat) {
     let server = chat.server();
     let mut ann = server.peer();
-    let mut rude = peer::connect(server.addr);
-    let greeting = peer::read_line(&mut rude);
-    let rude_name = greeting.strip_prefix("* you are ").expect("a greeting");
-    let left = format!("* {rude_name} left");
-    let asking = thread::spawn(move || {
-        let questions = "/who\n/help\n/rooms\n/nope\n".repeat(1000);
-        // Until it is cut.
-        while rude.write_all(questions.as_bytes()).is_ok() {}
+    let mut client = peer::connect(server.addr);
+    let greeting = peer::read_line(&mut client);
+    let name = greeting.strip_prefix("* you are ").expect("a greeting");
+    let left = format!("* {name} left");
+    let sending = thread::spawn(move || {
+        let requests = "/who\n/help\n/rooms\n/nope\n".repeat(1000);
+        // Until the server disconnects the client.
+        while client.write_all(requests.as_bytes()).is_ok() {}
     });
     ann.lines.until(&left, |line| line == left);
-    asking.join().expect("no panic");
+    sending.join().expect("no panic");
     server.peer().sync();
     if let Some(peak) = crate::system::peak_memory(server.process.id()) {
         assert!(peak < 64 << 20, "{peak} bytes");
     }
 }
 
-/// A flood that all can only just read is no reason to lose anything: it goes at their pace, however
-/// long it lasts. (16)
-pub fn a_flood_goes_at_the_readers_pace(chat: &Chat) {
+/// A long flood is slowed down to the pace of its readers (backpressure), and no line is lost. (16)
+pub fn a_flood_is_slowed_to_the_pace_of_its_readers(chat: &Chat) {
     const SENDERS: usize = 2;
     const LINES: usize = 150_000;
     let server = chat.server();
@@ -182,13 +182,13 @@ pub fn a_flood_goes_at_the_readers_pace(chat: &Chat) {
         stream
     };
     let mut readers: Vec<_> = (0..40).map(|_| connect()).collect();
-    let talkers: Vec<_> = (0..SENDERS).map(|_| server.peer()).collect();
+    let senders: Vec<_> = (0..SENDERS).map(|_| server.peer()).collect();
     let mut missing = vec![SENDERS * LINES; readers.len()];
     let mut buf = vec![0; 256 * 1024];
     let started = Instant::now();
     thread::scope(|threads| {
-        for talker in &talkers {
-            let mut writer = talker.writer();
+        for sender in &senders {
+            let mut writer = sender.writer();
             let lines = format!("{}\n", "x".repeat(63)).repeat(100);
             threads.spawn(move || {
                 for _ in 0..LINES / 100 {
@@ -196,7 +196,7 @@ pub fn a_flood_goes_at_the_readers_pace(chat: &Chat) {
                 }
             });
         }
-        // One thread reads for all, so it is what the flood waits for.
+        // One thread reads for all clients, so it sets the pace.
         while missing.iter().any(|missing| *missing > 0) {
             assert!(started.elapsed() < 3 * PATIENCE, "{missing:?}");
             for (reader, missing) in readers.iter_mut().zip(&mut missing) {
@@ -204,28 +204,28 @@ pub fn a_flood_goes_at_the_readers_pace(chat: &Chat) {
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
                     read => read.expect("open"),
                 };
-                assert!(n > 0, "cut off");
-                // A line of a flood has no star and no exclamation mark, a notice one star.
+                assert!(n > 0, "a reader was disconnected");
+                // Only a notice contains a star, and only an error an exclamation mark.
                 let count = |byte| buf[..n].iter().filter(|other| **other == byte).count();
                 *missing = (*missing + count(b'*')).saturating_sub(count(b'\n'));
-                assert_eq!(count(b'!'), 0, "a reader was told that he missed something");
+                assert_eq!(count(b'!'), 0, "a reader missed a line");
             }
         }
     });
 }
 
-/// A client that vanishes while it is over its rate has left within a second. (54)
-pub fn a_client_that_vanishes_over_its_rate_leaves(chat: &Chat) {
+/// A client that disconnects while it is over its rate limit is removed within a second. (54)
+pub fn a_rate_limited_client_that_disconnects_is_removed(chat: &Chat) {
     let server = chat.server_with(&["--rate", "1"]);
     let mut ann = server.peer();
-    let mut flood = server.peer();
-    flood.send("x\n".repeat(4096));
-    let said = format!("{}: x", flood.name);
-    ann.lines.until(&said, |line| line == said);
-    let left = format!("* {} left", flood.name);
-    flood.reset();
-    let vanished = Instant::now();
+    let mut flooder = server.peer();
+    flooder.send("x\n".repeat(4096));
+    let line = format!("{}: x", flooder.name);
+    ann.lines.until(&line, |received| received == line);
+    let left = format!("* {} left", flooder.name);
+    flooder.reset();
+    let disconnected = Instant::now();
     ann.lines.until(&left, |line| line == left);
-    let took = vanished.elapsed();
+    let took = disconnected.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
 }

@@ -1,4 +1,4 @@
-//! Clients that read steadily but too slowly, and clients that stall for a moment (rows 45, 56).
+//! Clients that read steadily but slowly, and clients that stall briefly (rows 45, 56).
 
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 use super::slow::{Account, flood_until};
 use crate::{Chat, PATIENCE, peer};
 
-/// A small receive buffer. The kernel doubles it; with a large one it would read ahead for the client.
+/// A small receive buffer, which Linux doubles. A large one would hide how slowly the client reads.
 const SMALL: usize = 32 * 1024;
 
-/// How often a steady reader reads.
+/// The interval between the reads of a steady reader.
 const TICK: Duration = Duration::from_millis(5);
 
-/// A member that accounts for all lines of one sender.
+/// A client that counts the lines received from one sender.
 struct Reader {
     stream: TcpStream,
     account: Account,
     sender: String,
     partial: Vec<u8>,
-    /// The last line, if it was an error that is not about missed lines.
+    /// The last line, if it was an error other than `missed N lines`.
     error: Option<String>,
     at_eof: bool,
 }
@@ -42,7 +42,7 @@ impl Reader {
         }
     }
 
-    /// Reads at most `limit` bytes of those that have arrived. Gives their number.
+    /// Reads at most `limit` bytes that have arrived. Returns their number.
     fn read(&mut self, limit: usize) -> usize {
         let mut buf = [0; 64 * 1024];
         let limit = limit.min(buf.len());
@@ -54,20 +54,21 @@ impl Reader {
         for piece in buf[..n].split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
-                self.take();
+                self.take_line();
             }
         }
         n
     }
 
-    /// Takes a whole line.
-    fn take(&mut self) {
+    /// Counts a complete line.
+    fn take_line(&mut self) {
         let line = std::mem::take(&mut self.partial);
         let line = std::str::from_utf8(&line).expect("UTF-8").trim_end();
         assert_eq!(self.error, None, "{line:?} follows the last line");
-        match line.starts_with("! ") && !line.starts_with("! missed ") {
-            true => self.error = Some(line.into()),
-            false => self.account.take(line, &self.sender),
+        if line.starts_with("! ") && !line.starts_with("! missed ") {
+            self.error = Some(line.into());
+        } else {
+            self.account.add(line, &self.sender);
         }
     }
 
@@ -78,7 +79,7 @@ impl Reader {
             thread::sleep(TICK);
             let passed = last.elapsed();
             last += passed;
-            // After a long sleep it catches up, but never reads ahead of its rate.
+            // After a long sleep it catches up, but at most a quarter of a second's bytes.
             allowed = (allowed + rate as f64 * passed.as_secs_f64()).min(rate as f64 / 4.0);
             loop {
                 let n = self.read(allowed as usize);
@@ -99,30 +100,31 @@ impl Reader {
         }
     }
 
-    /// Reads as fast as it can until it has accounted for `total` lines, which is not known before
-    /// the flood ends, or until the server disconnects it.
+    /// Reads as fast as it can until it has counted `total` lines, or until the server disconnects
+    /// it. The flooding thread sets `total` at its end.
     fn read_all(&mut self, total: &AtomicUsize) {
         let deadline = Instant::now() + 3 * PATIENCE;
         while !self.at_eof && self.account.next < total.load(Ordering::Relaxed) {
             let now = Instant::now();
-            assert!(now < deadline, "lines never came after {}", self.account.next);
+            assert!(now < deadline, "no more lines after {}", self.account.next);
             self.read_fast(now + TICK);
         }
     }
 
-    /// It has read all lines but those that it was told to have missed. Gives the number of these.
-    fn stayed(&self, total: usize) -> usize {
+    /// Expects that the reader is connected and has counted `total` lines. Returns how many of them
+    /// it missed.
+    fn expect_connected(&self, total: usize) -> usize {
         assert!(!self.at_eof, "disconnected: {:?}", self.error);
         assert_eq!(self.account.next, total);
         self.account.missed
     }
 }
 
-/// A client's receive buffer, if it is not the OS's choice, and what it does until the flood ends.
+/// The receive buffer of a client (`None` for the OS's default), and how it reads during the flood.
 type Client<'a> = (Option<usize>, &'a (dyn Fn(&mut Reader, Instant) + Sync));
 
-/// One sender floods for `time` while each client reads in its own way; then all of them read what
-/// is left. Gives the readers, and the number of lines sent.
+/// Floods from one sender for `time` while each client reads in its own way. Afterwards all clients
+/// read the rest. Returns the readers, and the number of lines sent.
 fn flood(chat: &Chat, time: Duration, clients: &[Client<'_>]) -> (Vec<Reader>, usize) {
     let server = chat.server();
     let sender = server.peer();
@@ -143,9 +145,9 @@ fn flood(chat: &Chat, time: Duration, clients: &[Client<'_>]) -> (Vec<Reader>, u
     (readers, total.into_inner())
 }
 
-/// A client that reads 2 MB a second, whatever is sent, is never disconnected. Up to step 4 it sets
-/// the room's pace and reads every line; at step 5 it is told what it missed. (45)
-pub fn a_reader_of_two_megabytes_a_second_stays(chat: &Chat) {
+/// A client that reads 2 MB a second stays connected in a flood. Up to step 4 it slows the senders
+/// down and receives every line; at step 5 it receives the number of missed lines. (45)
+pub fn a_reader_of_two_megabytes_a_second_stays_connected(chat: &Chat) {
     let (readers, total) = flood(
         chat,
         Duration::from_secs(8),
@@ -153,12 +155,12 @@ pub fn a_reader_of_two_megabytes_a_second_stays(chat: &Chat) {
             reader.read_steadily(2_000_000, end);
         })],
     );
-    let missed = readers[0].stayed(total);
+    let missed = readers[0].expect_connected(total);
     assert!(chat.step() == 5 || missed == 0, "{missed} of {total}");
 }
 
-/// A client that reads steadily, but not as fast as the room talks, is evicted at the end of a line
-/// and with the reason. (45)
+/// A client that reads steadily but too slowly is evicted at the end of a line, with the reason.
+/// (45)
 pub fn a_steady_reader_is_evicted_at_the_end_of_a_line(chat: &Chat) {
     let (readers, total) = flood(
         chat,
@@ -172,9 +174,9 @@ pub fn a_steady_reader_is_evicted_at_the_end_of_a_line(chat: &Chat) {
         ],
     );
     for (n, reader) in readers.iter().enumerate() {
-        // Whether 100 KB/s suffice is up to the server: 64 KiB take such a client 0.65 s.
+        // 100 KB/s may be enough, depending on the server: such a client reads 64 KiB in 0.65 s.
         if n > 0 && !reader.at_eof {
-            assert_eq!(reader.stayed(total), 0);
+            assert_eq!(reader.expect_connected(total), 0);
             continue;
         }
         assert!(reader.at_eof, "35 KB/s should be too slow");
@@ -185,12 +187,12 @@ pub fn a_steady_reader_is_evicted_at_the_end_of_a_line(chat: &Chat) {
     }
 }
 
-/// A client that reads steadily, but not as fast as the room talks, is told what it missed and is
-/// not disconnected. (45)
-pub fn a_steady_reader_is_told_what_it_missed(chat: &Chat) {
+/// A client that reads steadily but too slowly receives the number of missed lines, and stays
+/// connected. (45)
+pub fn a_steady_reader_receives_the_missed_count(chat: &Chat) {
     let (readers, total) = flood(
         chat,
-        // The server disconnects a client that takes nothing for 5 s.
+        // Longer than the 5 s after which the server disconnects a client that reads nothing.
         Duration::from_secs(8),
         &[
             (Some(SMALL), &|reader, end| reader.read_steadily(35_000, end)),
@@ -201,13 +203,14 @@ pub fn a_steady_reader_is_told_what_it_missed(chat: &Chat) {
         ],
     );
     for reader in readers {
-        assert!(reader.stayed(total) > 0, "the flood was no faster");
+        assert!(reader.expect_connected(total) > 0, "the flood was too slow");
     }
 }
 
-/// A client that takes nothing for as long as one retransmission of a lost packet takes, and then
-/// everything, loses no line and is not evicted. Up to step 4 it may do so again and again, also for
-/// a second retransmission. (56)
+/// A client that reads nothing for 250 ms, and then everything, loses no line and is not evicted.
+/// Up to step 4 this holds for several stalls, and for stalls of 600 ms. (56)
+///
+/// These are the delays after one and two retransmissions of a lost packet.
 pub fn a_short_stall_costs_no_line(chat: &Chat) {
     const READING: Duration = Duration::from_millis(300);
     let stalls: &[u64] = match chat.step() {
@@ -215,7 +218,7 @@ pub fn a_short_stall_costs_no_line(chat: &Chat) {
         _ => &[250, 250, 250, 250, 600, 600],
     };
     let stalls = || stalls.iter().copied().map(Duration::from_millis);
-    let reads_in_between = |reader: &mut Reader, _: Instant| {
+    let stall_between_reads = |reader: &mut Reader, _: Instant| {
         for stall in stalls() {
             let started = Instant::now();
             let before = reader.account.next;
@@ -224,16 +227,16 @@ pub fn a_short_stall_costs_no_line(chat: &Chat) {
             if reader.at_eof {
                 return;
             }
-            // At this pace, more is said in a stall than the 0.6 MB that the buffers between server
-            // and client hold.
+            // At this rate, more is sent during a stall than the 0.6 MB that the buffers between
+            // server and client hold.
             assert!(read > 1000, "the flood is too slow for a stall: {read}");
             thread::sleep(stall);
         }
     };
     let time = stalls().map(|stall| READING + stall).sum();
     let always: Client<'_> = (None, &|_, _| {});
-    let (readers, total) = flood(chat, time, &[(Some(SMALL), &reads_in_between), always]);
+    let (readers, total) = flood(chat, time, &[(Some(SMALL), &stall_between_reads), always]);
     for reader in readers {
-        assert_eq!(reader.stayed(total), 0, "lines are missing");
+        assert_eq!(reader.expect_connected(total), 0, "lines are missing");
     }
 }
