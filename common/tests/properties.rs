@@ -1,4 +1,4 @@
-//! What holds for any bytes, in any pieces.
+//! Properties that hold for any bytes in any chunks.
 
 use common::{Input, Line, LineDecoder, LineError, MAX_EXCESS, sanitize};
 use proptest::collection::vec;
@@ -18,7 +18,7 @@ fn decode<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Decod
     lines
 }
 
-/// The obvious way, for input that is there as a whole.
+/// A simple decoder for the whole input, as the model.
 fn decode_whole(limit: usize, bytes: &[u8]) -> Decoded {
     let mut lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
     if lines.last().is_some_and(|last| last.is_empty()) {
@@ -47,7 +47,7 @@ fn cut(bytes: &[u8], mut cuts: Vec<usize>) -> Vec<&[u8]> {
     cuts.windows(2).map(|at| &bytes[at[0]..at[1]]).collect()
 }
 
-/// Bytes in which line ends, CRs, halves of characters and controls are frequent.
+/// Bytes in which LF, CR and partial characters are frequent.
 fn wild_bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         3 => any::<u8>(),
@@ -60,7 +60,7 @@ fn wild_bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(byte, 0..200)
 }
 
-/// Text in which whatever could be mistaken for another kind of line is frequent.
+/// Text that often resembles another kind of line.
 fn wild_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<char>().prop_map(String::from),
@@ -74,7 +74,7 @@ fn wild_text() -> impl Strategy<Value = String> {
     vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
 
-/// A reader's view: the kind of a line and whose it is, from its first characters.
+/// The kind of a line and its sender, as a reader tells them from the first characters.
 fn kind(line: &str) -> (&'static str, &str) {
     if line.starts_with("* ") {
         return ("notice", "");
@@ -158,7 +158,7 @@ proptest! {
 }
 
 #[test]
-fn slashes() {
+fn slashes_are_parsed() {
     let command = |name, arg| Input::Command { name, arg };
     for (line, expected) in [
         ("/exit", Input::Exit),
@@ -195,6 +195,6 @@ fn telnet_commands_are_removed() {
     let bytes =
         b"\r\0\xff\xfb\x1f\xff\xfd\x03hello\r\n\xff\xf1a\xffb\xc3\xa9\r\0\n\xff\nx\xff\xfb\n";
     let lines: Vec<_> = decoder.feed(bytes).map(Result::unwrap).collect();
-    // A byte 255 that begins no command is no UTF-8 either.
+    // A byte 255 that begins no telnet command is invalid UTF-8.
     assert_eq!(lines, ["hello", "a\u{fffd}b\u{e9}", "\u{fffd}", "x\u{fffd}\u{fffd}"]);
 }

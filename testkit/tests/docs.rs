@@ -1,4 +1,4 @@
-//! The docs and the tree do not drift apart.
+//! Checks that the docs agree with the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +17,7 @@ fn pages() -> Vec<PathBuf> {
     listed.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect()
 }
 
-/// Where `](…)` leads to, code blocks left out.
+/// The targets of all links outside code blocks.
 fn links(text: &str) -> Vec<&str> {
     let prose = text.split("```").step_by(2);
     let after = prose.flat_map(|prose| prose.split("](").skip(1));
@@ -41,13 +41,13 @@ fn links_resolve() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         for link in links(&text) {
-            assert!(!link.starts_with("http"), "{}: {link} is out of our hands", page.display());
+            assert!(!link.starts_with("http"), "{}: {link} is outside", page.display());
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = match path {
                 "" => page.clone(),
                 path => page.parent().unwrap().join(path),
             };
-            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            assert!(target.exists(), "{}: {link} does not exist", page.display());
             if !anchor.is_empty() {
                 let text = fs::read_to_string(&target).unwrap();
                 let found = anchors(&text).contains(anchor);
@@ -75,7 +75,7 @@ fn the_glossary_defines_each_term_in_two_sentences_and_shows_it() {
     assert!((40..=60).contains(&terms.len()), "{} terms", terms.len());
 }
 
-/// The behaviours that the steps promise, each a test in the lists of these steps.
+/// All promised behaviours, with the steps that promise them.
 fn promised() -> BTreeMap<String, BTreeSet<char>> {
     let mut promised = BTreeMap::<String, BTreeSet<char>>::new();
     for entry in fs::read_dir(root()).unwrap() {
@@ -95,7 +95,7 @@ fn promised() -> BTreeMap<String, BTreeSet<char>> {
 
 #[test]
 fn the_fault_table_lists_what_the_steps_promise() {
-    let mut told = BTreeMap::<String, BTreeSet<char>>::new();
+    let mut listed = BTreeMap::<String, BTreeSet<char>>::new();
     let table = fs::read_to_string(root().join("docs/faults.md")).unwrap();
     for row in table.lines().filter(|line| line.starts_with("| ") && line.contains("` ")) {
         let cell = row.trim_end_matches('|').rsplit('|').next().unwrap();
@@ -103,10 +103,10 @@ fn the_fault_table_lists_what_the_steps_promise() {
             let (_, entry) = behaviour.split_once('`').unwrap();
             let (name, steps) = entry.split_once('`').unwrap();
             let steps = steps.chars().filter(char::is_ascii_digit).collect();
-            told.insert(name.to_owned(), steps);
+            listed.insert(name.to_owned(), steps);
         }
     }
-    assert_eq!(told, promised());
+    assert_eq!(listed, promised());
 }
 
 #[test]
@@ -117,11 +117,11 @@ fn steps_3_and_4_stay_alike() {
     let (hub, all) = (percent("hub.rs"), percent("all"));
     assert!(hub >= 90 && all >= 75, "hub {hub} %, all {all} %");
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let told = format!("{all}% of all lines are the same, {hub}% of the hub");
-    assert!(readme.contains(&told), "the README does not say: {told}");
+    let sentence = format!("{all}% of all lines are the same, {hub}% of the hub");
+    assert!(readme.contains(&sentence), "the README does not contain: {sentence}");
 }
 
-/// The functions in `code` that `cargo test` runs: those marked as tests, and not as ignored.
+/// The functions in `code` that `cargo test` runs: tests that are not ignored.
 fn tests(code: &str) -> Vec<&str> {
     let mut attributes = Vec::new();
     let mut tests = Vec::new();
@@ -178,7 +178,7 @@ fn guarantees_are_tested() {
     });
     let mut checked = 0;
     for test in rows {
-        assert!(run.contains(test), "no test {test} is run");
+        assert!(run.contains(test), "no test runs under the name {test}");
         checked += 1;
     }
     assert!(checked > 20, "{checked}");
