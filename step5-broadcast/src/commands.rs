@@ -101,7 +101,10 @@ impl Hub {
             return Err(format!("{} has too many unread messages", addressee.name));
         };
         let sent = format!("to {}: {text}", addressee.name);
+        // A batch of its own: it must not share the permit of the answers.
+        self.flush_answers();
         self.send(to, lines, Some(Arc::new(unread)));
+        self.flush_answers();
         Ok(Some(sent))
     }
 }

@@ -37,11 +37,12 @@ pub(crate) async fn run(
     };
     let write = async {
         while let Some(batch) = outbox.recv().await {
-            let ranges = batch.visible(OPERATOR, 0);
-            let bytes: Vec<_> = ranges.flat_map(|range| &batch.bytes()[range]).copied().collect();
+            let parts: Vec<_> =
+                batch.visible(OPERATOR, 0).map(|range| &batch.bytes()[range]).collect();
+            let lines = String::from_utf8_lossy(&parts.concat()).into();
             // Returns the permits: no client waits until the lines are printed.
             drop(batch);
-            output.send(String::from_utf8_lossy(&bytes).into()).await;
+            output.send(lines).await;
         }
     };
     // The end of the outbox ends both.

@@ -145,9 +145,7 @@ impl Hub {
         let Some(room) = self.members.get(&id).map(|member| member.room) else { return };
         self.flush(room);
         match &mut self.answers {
-            Some((last, answers, held)) if *last == id && same(held, &permit) => {
-                answers.extend(lines);
-            }
+            Some((last, answers, _)) if *last == id => answers.extend(lines),
             _ => {
                 self.flush_answers();
                 self.answers = Some((id, lines, permit));
@@ -198,9 +196,4 @@ impl Hub {
             }
         }
     }
-}
-
-/// Whether two permits are the same one, or both are missing.
-fn same(one: &Option<Permit>, other: &Option<Permit>) -> bool {
-    one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
 }
