@@ -53,16 +53,17 @@ pub fn ignore_stops_in_background() {
     {
         use std::os::unix::process::CommandExt;
         const DONE: &str = "CHAT_IGNORES_SIGTTIN";
-        if !io::stdin().is_terminal() || env::var_os(DONE).is_some() {
-            return;
+        if io::stdin().is_terminal()
+            && env::var_os(DONE).is_none()
+            && let Ok(program) = env::current_exe()
+        {
+            // This only returns if it fails. Then the server still works in the foreground.
+            let _ = process::Command::new("sh")
+                .args(["-c", "trap '' TTIN TTOU; exec \"$0\" \"$@\""])
+                .arg(program)
+                .args(env::args_os().skip(1))
+                .env(DONE, "1")
+                .exec();
         }
-        let Ok(program) = env::current_exe() else { return };
-        // This only returns if it fails. Then the server still works in the foreground.
-        let _ = process::Command::new("sh")
-            .args(["-c", "trap '' TTIN TTOU; exec \"$0\" \"$@\""])
-            .arg(program)
-            .args(env::args_os().skip(1))
-            .env(DONE, "1")
-            .exec();
     }
 }

@@ -19,7 +19,6 @@ use tracing::warn;
 use crate::hub::{Event, OPERATOR};
 use crate::session;
 use crate::signals::Shutdown;
-use crate::token_bucket::Rate;
 
 /// The limits of a server.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +28,7 @@ pub struct Limits {
     /// How many lines a room remembers.
     pub history: usize,
     /// How many lines a client may send.
-    pub rate: Rate,
+    pub rate: u32,
 }
 
 /// The first pause after an error. It doubles with each error that follows.
@@ -42,9 +41,9 @@ const MAX_BACKOFF: Duration = Duration::from_millis(500);
 const REPORT: Duration = Duration::from_secs(1);
 
 /// When the kernel asks a silent client whether it is still there, how often, and how many times.
-const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
-const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEP_ALIVE_PROBES: u32 = 3;
+const IDLE: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
 
 /// Starts a session for each connection until `stop` closes. Holds a sender of `events`, as every
 /// session does.
@@ -117,10 +116,8 @@ impl Backoff {
 
 /// Makes the kernel check whether a silent client is still there.
 fn keep_alive(stream: &TcpStream) {
-    let keep_alive = TcpKeepalive::new()
-        .with_time(KEEP_ALIVE_AFTER)
-        .with_interval(KEEP_ALIVE_EVERY)
-        .with_retries(KEEP_ALIVE_PROBES);
+    let keep_alive =
+        TcpKeepalive::new().with_time(IDLE).with_interval(PROBE_EVERY).with_retries(PROBES);
     // Fails if the client is gone, which its session notices.
     let _ = SockRef::from(stream).set_tcp_keepalive(&keep_alive);
 }

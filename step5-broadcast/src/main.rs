@@ -9,7 +9,6 @@ use common::check_address;
 use line_editor::Terminal;
 use step5_broadcast::accept::Limits;
 use step5_broadcast::console::{Console, status};
-use step5_broadcast::token_bucket::Rate;
 use step5_broadcast::{client, server, signals};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -105,7 +104,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let console = Console::open(io::stdin(), io::stdout())?;
             status(format_args!("listening on {}", listener.local_addr()?));
             let _log = start_log();
-            let rate = Rate { lines: rate, burst: 10 * rate };
             let limits = Limits { max_clients, history, rate };
             server::run(listener, console, shutdown, limits).await.context("the server failed")
         }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::batch::Permit;
 use crate::hub::{Event, Id};
-use crate::token_bucket::{Rate, TokenBucket};
+use crate::token_bucket::TokenBucket;
 
 /// How many reads of a client may be in flight: sent to the hub, but not yet written by every
 /// recipient.
@@ -37,7 +37,7 @@ pub(crate) async fn read(
     id: Id,
     stream: &TcpStream,
     events: &Sender<Event>,
-    rate: Rate,
+    rate: u32,
 ) -> io::Result<()> {
     let permits = Arc::new(Semaphore::new(PERMITS));
     let mut decoder = LineDecoder::for_telnet(MAX_TEXT);

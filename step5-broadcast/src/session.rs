@@ -19,7 +19,6 @@ use crate::batch::Batch;
 use crate::hub::{Event, Id};
 use crate::reader::read;
 use crate::timer::expiry;
-use crate::token_bucket::Rate;
 use crate::writer::{NO_PROGRESS, Writer};
 
 /// How long a client may take to close its side after the goodbye.
@@ -57,7 +56,7 @@ pub(crate) async fn run(
     stream: TcpStream,
     addr: SocketAddr,
     events: Sender<Event>,
-    rate: Rate,
+    rate: u32,
 ) {
     // Send small writes at once, instead of waiting for the client to acknowledge the last one. An
     // error means that the client is gone, which the reader notices.
@@ -79,13 +78,12 @@ async fn serve(
     stream: &TcpStream,
     guard: &LeaveGuard,
     outbox: UnboundedReceiver<Arc<Batch>>,
-    rate: Rate,
+    rate: u32,
 ) -> Ending {
-    let LeaveGuard { id, events } = guard;
     // Pinned, and polled by reference: a half that loses a `select!` goes on where it was. A send
     // that is dropped and started again would lose its place in the queue each time.
-    let mut reading = pin!(read(*id, stream, events, rate));
-    let mut writing = pin!(write(*id, stream, outbox));
+    let mut reading = pin!(read(guard.id, stream, &guard.events, rate));
+    let mut writing = pin!(write(guard.id, stream, outbox));
     let mut reads = true;
     loop {
         select! {

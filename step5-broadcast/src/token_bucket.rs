@@ -4,37 +4,31 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// How many lines a client may send.
-#[derive(Debug, Clone, Copy)]
-pub struct Rate {
-    /// Lines per second in the long run; 0 for no limit.
-    pub lines: u32,
-    /// The capacity of the bucket: how many lines a client may send at once after a pause.
-    pub burst: u32,
-}
+/// How many seconds of silence a burst makes up for.
+const BURST: u32 = 10;
 
 /// A bucket of tokens that starts full and is refilled at the rate.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
-    rate: Rate,
+    rate: u32,
     tokens: u32,
     refilled: Instant,
 }
 
 impl TokenBucket {
-    /// A full bucket.
-    pub(crate) fn new(rate: Rate) -> Self {
-        Self { rate, tokens: rate.burst, refilled: Instant::now() }
+    /// A full bucket that regains `rate` tokens per second; 0 for no limit.
+    pub(crate) fn new(rate: u32) -> Self {
+        Self { rate, tokens: BURST * rate, refilled: Instant::now() }
     }
 
     /// How many tokens there are now.
     pub(crate) fn available(&mut self) -> usize {
-        if self.rate.lines == 0 {
+        if self.rate == 0 {
             return usize::MAX;
         }
         let elapsed = self.refilled.elapsed().as_nanos() / self.interval().as_nanos();
         let new = u32::try_from(elapsed).unwrap_or(u32::MAX);
-        self.tokens = self.rate.burst.min(self.tokens.saturating_add(new));
+        self.tokens = self.tokens.saturating_add(new).min(BURST * self.rate);
         // The part of an interval that remains counts for the next token.
         self.refilled += self.interval().saturating_mul(new);
         self.tokens as usize
@@ -54,7 +48,7 @@ impl TokenBucket {
 
     /// The time between two tokens.
     fn interval(&self) -> Duration {
-        Duration::from_secs(1) / self.rate.lines
+        Duration::from_secs(1) / self.rate
     }
 }
 
@@ -65,7 +59,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tokens_return_at_the_rate_up_to_the_burst() {
-        let mut bucket = TokenBucket::new(Rate { lines: 10, burst: 20 });
+        let mut bucket = TokenBucket::new(2);
         assert_eq!(bucket.available(), 20);
         bucket.take(20);
         advance(Duration::from_millis(250)).await;

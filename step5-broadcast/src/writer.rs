@@ -19,6 +19,10 @@ pub const STALL_BUDGET: Duration = Duration::from_millis(500);
 /// Shorter stalls cost nothing: under heavy load every reader has them.
 pub const FREE_STALL: Duration = Duration::from_millis(250);
 
+/// A stall lasts until the socket has accepted this many bytes. So a reader that keeps up is not
+/// charged for a large batch, and a client that trickles is charged for all of it.
+const STALL_BYTES: usize = 64 * 1024;
+
 /// How many milliseconds without a stall refill the budget by one millisecond.
 const REFILL: u32 = 16;
 
@@ -56,6 +60,8 @@ pub struct Writer {
     last_stall: Instant,
     /// When the socket last accepted a byte, or began to refuse bytes.
     progress: Instant,
+    /// How many bytes it has accepted during the stall.
+    accepted: usize,
     /// When to give up, once the outbox has ended.
     closing: Option<Instant>,
 }
@@ -80,6 +86,7 @@ impl Writer {
             budget: STALL_BUDGET,
             last_stall: now,
             progress: now,
+            accepted: 0,
             closing: None,
         }
     }
@@ -163,6 +170,8 @@ impl Writer {
                 written
             } else {
                 self.unblock();
+                // Frees the capacity that a burst needed.
+                self.queue = VecDeque::new();
                 return Ok(());
             };
             match written {
@@ -180,6 +189,11 @@ impl Writer {
     fn advance(&mut self, mut n: usize) {
         if n > 0 && self.is_blocked() {
             self.progress = Instant::now();
+            self.accepted += n;
+            if self.accepted >= STALL_BYTES && self.state != State::Lagging {
+                self.unblock();
+                self.block();
+            }
         }
         let Some(batch) = self.queue.front() else { return };
         for range in batch.visible(self.id, self.at) {
@@ -199,6 +213,7 @@ impl Writer {
             let regained = (now - self.last_stall) / REFILL;
             self.budget = STALL_BUDGET.min(self.budget + regained);
             self.progress = now;
+            self.accepted = 0;
             self.state = State::Stalled(now);
         }
     }
@@ -213,8 +228,6 @@ impl Writer {
             self.last_stall = Instant::now();
         }
         self.state = State::Ready;
-        // Frees the capacity that a burst needed.
-        self.queue = VecDeque::new();
     }
 
     /// When to call [`on_deadline`](Self::on_deadline), unless the sink accepts everything before.
@@ -231,7 +244,6 @@ impl Writer {
     /// Makes a stalled client lag, if the deadline has passed. Returns `false` if the client has to
     /// be disconnected: it has accepted nothing for [`NO_PROGRESS`], or it is too late for the
     /// goodbye.
-    #[must_use]
     pub fn on_deadline(&mut self) -> bool {
         if self.deadline().is_none_or(|deadline| Instant::now() < deadline) {
             return true;

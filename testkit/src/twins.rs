@@ -20,9 +20,14 @@ impl Pair {
     pub fn percent(&self) -> usize {
         100 * self.same / self.lines.max(1)
     }
+
+    /// The number of lines that only one of the files has, as `git diff --stat` counts them.
+    pub fn changed(&self) -> usize {
+        self.lines - self.same
+    }
 }
 
-/// Compares the sources of two steps file by file. The last pair is the total.
+/// Compares the source files that two steps have in common. The last pair is the total.
 ///
 /// # Errors
 ///
@@ -32,7 +37,11 @@ pub fn compare(one: &Path, other: &Path) -> io::Result<Vec<Pair>> {
     for entry in fs::read_dir(one.join("src"))? {
         let name = entry?.file_name();
         let one = fs::read_to_string(one.join("src").join(&name))?;
-        let other = fs::read_to_string(other.join("src").join(&name))?;
+        let other = other.join("src").join(&name);
+        if !other.exists() {
+            continue;
+        }
+        let other = fs::read_to_string(other)?;
         let (one, other): (Vec<_>, Vec<_>) = (one.lines().collect(), other.lines().collect());
         pairs.push(Pair {
             file: name.to_string_lossy().into_owned(),

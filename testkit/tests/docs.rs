@@ -121,6 +121,74 @@ fn steps_3_and_4_stay_alike() {
     assert!(readme.contains(&sentence), "the README does not contain: {sentence}");
 }
 
+/// How many lines may differ in each file that two neighbouring steps share. A hunk that is not the
+/// lesson would exceed it.
+const BUDGETS: [(&str, &str, &[(&str, usize)]); 4] = [
+    (
+        "step1-channels",
+        "step2-tcp",
+        &[("client.rs", 190), ("console.rs", 0), ("lib.rs", 50), ("main.rs", 70)],
+    ),
+    (
+        "step2-tcp",
+        "step3-multiclient",
+        &[
+            ("client.rs", 215),
+            ("console.rs", 70),
+            ("lib.rs", 60),
+            ("main.rs", 45),
+            ("server.rs", 130),
+        ],
+    ),
+    (
+        "step3-multiclient",
+        "step4-tokio",
+        &[
+            ("accept.rs", 105),
+            ("client.rs", 100),
+            ("console.rs", 20),
+            ("hub.rs", 45),
+            ("lib.rs", 5),
+            ("main.rs", 40),
+            ("operator.rs", 10),
+            ("server.rs", 45),
+            ("session.rs", 180),
+            ("signals.rs", 35),
+        ],
+    ),
+    (
+        "step4-tokio",
+        "step5-broadcast",
+        &[
+            ("accept.rs", 50),
+            ("client.rs", 35),
+            ("console.rs", 10),
+            ("hub.rs", 270),
+            ("lib.rs", 60),
+            ("main.rs", 130),
+            ("operator.rs", 75),
+            ("server.rs", 25),
+            ("session.rs", 255),
+            ("signals.rs", 0),
+        ],
+    ),
+];
+
+#[test]
+fn neighbouring_steps_stay_close() {
+    for (one, other, budgets) in BUDGETS {
+        let pairs = twins::compare(&root().join(one), &root().join(other)).unwrap();
+        let shared: BTreeSet<_> = pairs.iter().map(|pair| pair.file.as_str()).collect();
+        let files = budgets.iter().map(|(file, _)| *file).chain(["all"]);
+        assert_eq!(shared, files.collect(), "files that {one} and {other} share");
+        for (file, budget) in budgets {
+            let pair = pairs.iter().find(|pair| pair.file == *file).unwrap();
+            let changed = pair.changed();
+            assert!(changed <= *budget, "{one} to {other}: {changed} lines of {file} differ");
+        }
+    }
+}
+
 /// The functions in `code` that `cargo test` runs: tests that are not ignored.
 fn tests(code: &str) -> Vec<&str> {
     let mut attributes = Vec::new();
