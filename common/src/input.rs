@@ -23,7 +23,8 @@ impl<'a> Input<'a> {
     /// Parses one line, given without its line end.
     ///
     /// Whitespace at the end of a command does not matter, so `/exit ` leaves. Whitespace before a
-    /// slash does: ` /exit` is text, and so is `//exit`, which says `/exit`. `/exitx`, `/EXIT` and
+    /// slash does: ` /exit` is text, and so is `//exit`, which says `/exit` from step 3 on.
+    /// `/exitx`, `/EXIT` and
     /// `/exit now` are unknown commands.
     pub fn parse(line: &'a str) -> Self {
         let trimmed = line.trim_end_matches(WHITESPACE);

@@ -1,4 +1,5 @@
-//! The protocol of the chat, shared by all steps: bytes and strings in, values out (sans-IO).
+//! The protocol of the chat, shared by all steps: bytes and strings in, values out (sans-IO). Only
+//! [`lines`] reads.
 //!
 //! Nothing here knows a socket, a thread, a clock or a runtime, so blocking and async steps share
 //! it unchanged. A step needs about five lines of it:

@@ -12,7 +12,8 @@ use crate::console::status;
 const QUEUE: usize = 16;
 
 /// Chats with `peer` until `/exit` or the end of `typed`. The calling thread is the reader; the
-/// writer and the peer get a thread each. The peer has to return when the writer's channel closes.
+/// writer and the peer get a thread each. The peer must return when the writer's channel closes,
+/// and not before.
 ///
 /// # Errors
 ///
@@ -24,7 +25,8 @@ pub fn run<P>(
     peer: P,
 ) -> io::Result<()>
 where
-    // `FnOnce`: it is called once, so it may consume what it owns, such as its ends of the channels.
+    // `FnOnce`: it is called once, so it may consume what it owns, such as its ends of the
+    // channels.
     // `Send`: it moves to another thread. `'static`: that thread may outlive this call, so the
     // function cannot borrow anything from it.
     P: FnOnce(Receiver<String>, SyncSender<String>) + Send + 'static,

@@ -1,4 +1,4 @@
-//! The console apart from the chat itself: status lines.
+//! Status lines: what the program itself has to say, on stderr.
 
 use std::fmt::Display;
 use std::io::{self, Write};

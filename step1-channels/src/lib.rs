@@ -14,7 +14,7 @@
 //! - *A full channel makes its sender wait.* A slow reader slows down the peer, and the peer slows
 //!   down the writer: this is backpressure. So memory is bounded.
 //!
-//! Read [`peer`] first, then [`client`]. [`console`] and `main` are the frame.
+//! Read [`peer`] first, then [`client`]. [`console`] and `main` are the scaffolding.
 
 pub mod client;
 pub mod console;

@@ -17,7 +17,8 @@ pub(crate) const POLL: Duration = Duration::from_millis(100);
 /// How long the reader prints what still arrives after `/exit`.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Why the writer ends the chat. A channel that closes without this message means EOF: no more
+/// Why the writer ends the chat. A channel that closes without this message means EOF, or a lost
+/// connection, which the reader notices: no more
 /// lines will be typed.
 enum Exit {
     /// `/exit` was typed.

@@ -17,7 +17,7 @@ use crate::signals::Shutdown;
 /// The first pause after an error. It doubles with each error that follows.
 const MIN_BACKOFF: Duration = Duration::from_millis(10);
 
-/// The longest pause. It is below 1 s, because the kernel retries a dropped SYN after 1 s.
+/// The longest pause. Below 1 s: that is when a client whose SYN was dropped tries again.
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 
 /// How often errors are reported.

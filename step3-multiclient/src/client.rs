@@ -50,7 +50,7 @@ pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
     let mut deadline = None;
     let result = loop {
         select! {
-            // Only once: then the channel is closed, and a closed channel is always ready.
+            // Happens once. A closed channel is always ready, so `never()` replaces it.
             recv(on_end) -> end => {
                 result = end.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")));
                 // The last sender: the printer prints what is queued and ends.
@@ -93,7 +93,7 @@ fn write(
             Ok(line) => {
                 let bytes = format!("{line}\n");
                 if stream.write_all(bytes.as_bytes()).is_err() {
-                    // The reader gets the error of the same socket.
+                    // The reader notices: an end without a goodbye is an error.
                     return;
                 }
                 if Input::parse(&line) == Input::Exit {

@@ -72,7 +72,8 @@ pub fn run(mut hub: Hub, inbox: &mut Inbox) {
             },
             recv(inbox.shutdown) -> _ => return,
         }
-        // Take what is queued already: the busier the room, the larger the batches.
+        // Take what is queued already, but no more: a flood must not postpone `deliver`. The
+        // busier the room, the larger the batches.
         for _ in 0..EVENTS {
             let Ok(event) = inbox.events.try_recv() else { break };
             hub.handle(event);

@@ -9,13 +9,15 @@
 //! ```
 //!
 //! The hub is an actor: nothing else knows the members. Readers send it events, and it sends lines
-//! to outboxes, which writers write to their sockets. Nothing is shared, so nothing is locked.
+//! to outboxes, which writers write to their sockets. No mutable state is shared, so our code
+//! needs no lock.
 //!
 //! - *Backpressure with a deadline.* Events and outboxes are bounded. When an outbox is full, the
 //!   hub waits, its event queue fills, the readers stop reading, and TCP slows the talkers down. A
-//!   slow consumer may cause this for [`session::WRITE_DEADLINE`]. Then its writer drops its
-//!   receiver, the hub's blocked `send` fails at once, and the hub goes on. So a client that keeps
-//!   reading never loses a line, and a stalled client holds the room up once, for a bounded time.
+//!   slow consumer can do this for at most [`session::WRITE_DEADLINE`]. Then its writer drops its
+//!   receiver, the hub's blocked `send` fails at once, and the hub goes on. So a client that reads
+//!   fast enough never loses a line, and a stalled client holds the room up once, for a bounded
+//!   time.
 //! - *The end of the outbox is the goodbye.* To disconnect a client, the hub drops the sender. The
 //!   writer drains the outbox, writes the goodbye and shuts its side down. `/exit`, EOF from a
 //!   client and the shutdown of the server all take this path.

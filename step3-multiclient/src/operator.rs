@@ -1,4 +1,4 @@
-//! The operator's output, which may lose lines but never costs a client anything.
+//! The operator's output, which may lose lines but never costs a client a line.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crossbeam_channel::Sender;
 
 use crate::hub::Batch;
 
-/// How long a full output may hold the room up, once.
+/// How long each stall of the output may hold up the room.
 const STALL: Duration = Duration::from_millis(250);
 
 /// The operator's outbox. The operator cannot be evicted: if the output stays full, its lines are

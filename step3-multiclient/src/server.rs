@@ -40,7 +40,8 @@ pub fn bind(addr: &str) -> io::Result<TcpListener> {
 
 fn listen(addr: std::net::SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-    // A restarted server gets its port at once. Elsewhere the option would share the port.
+    // A restarted server gets its port at once. On Windows, this option would let two programs
+    // share the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit it.

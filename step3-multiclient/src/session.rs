@@ -116,15 +116,16 @@ fn read(mut stream: &TcpStream, guard: LeaveGuard) -> io::Result<()> {
     }
 }
 
-/// Outbox to socket, until the hub drops the outbox; then the goodbye.
+/// Outbox to socket, until the hub drops the sender; then the goodbye.
 ///
 /// At [`WRITE_DEADLINE`] the writer evicts its client. The drop order prevents a deadlock: the hub
 /// may be waiting for room in this outbox, and it takes no event before that wait ends. So the
-/// outbox is dropped first, and only then the guard, whose `Left` may have to wait for room in the
+/// receiver is dropped first, and only then the guard, whose `Left` may have to wait for room in
+/// the
 /// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
 ///
-/// On threads, the guard itself waits for that room. On Tokio, another task waits, so there no
-/// order would deadlock.
+/// On threads, the guard itself waits for that room. On Tokio, another task waits, so there either
+/// order is safe.
 fn write(stream: &TcpStream, guard: LeaveGuard, outbox: Receiver<Batch>) -> io::Result<()> {
     while let Ok(batch) = outbox.recv() {
         #[cfg(test)]
@@ -169,7 +170,8 @@ fn evict(stream: &TcpStream, bytes: &[u8], rest: usize) -> io::Result<()> {
 
 /// Writes all of `rest` within `limit`, or fails with `TimedOut`; `rest` is then what remains.
 ///
-/// The timeout of a socket is for one call, so this sets it to the time that is left before each.
+/// The timeout of a socket is for one call, so before each call this sets it to the time that is
+/// left.
 fn write_all_within(mut stream: &TcpStream, rest: &mut &[u8], limit: Duration) -> io::Result<()> {
     let deadline = Instant::now() + limit;
     while !rest.is_empty() {

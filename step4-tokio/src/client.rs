@@ -85,7 +85,7 @@ async fn write(
             Ok(line) => {
                 let bytes = format!("{line}\n");
                 if stream.write_all(bytes.as_bytes()).await.is_err() {
-                    // The reader gets the error of the same socket.
+                    // The reader notices: an end without a goodbye is an error.
                     return;
                 }
                 if Input::parse(&line) == Input::Exit {

@@ -73,7 +73,8 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
             Some(line) = inbox.typed.recv() => hub.receive(OPERATOR, line),
             _ = inbox.shutdown.recv() => return,
         }
-        // Take what is queued already: the busier the room, the larger the batches.
+        // Take what is queued already, but no more: a flood must not postpone `deliver`. The
+        // busier the room, the larger the batches.
         for _ in 0..EVENTS {
             let Ok(event) = inbox.events.try_recv() else { break };
             hub.handle(event);

@@ -95,11 +95,12 @@ async fn read(mut stream: OwnedReadHalf, guard: LeaveGuard) -> io::Result<()> {
     }
 }
 
-/// Outbox to socket, until the hub drops the outbox; then the goodbye.
+/// Outbox to socket, until the hub drops the sender; then the goodbye.
 ///
 /// At [`WRITE_DEADLINE`] the writer evicts its client. The drop order prevents a deadlock: the hub
 /// may be waiting for room in this outbox, and it takes no event before that wait ends. So the
-/// outbox is dropped first, and only then the guard, whose `Left` may have to wait for room in the
+/// receiver is dropped first, and only then the guard, whose `Left` may have to wait for room in
+/// the
 /// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
 ///
 /// On threads, the guard itself waits for that room. On Tokio, another task waits, so there no

@@ -34,7 +34,7 @@ pub struct Limits {
 /// The first pause after an error. It doubles with each error that follows.
 const MIN_BACKOFF: Duration = Duration::from_millis(10);
 
-/// The longest pause. It is below 1 s, because the kernel retries a dropped SYN after 1 s.
+/// The longest pause. Below 1 s: that is when a client whose SYN was dropped tries again.
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 
 /// How often errors are reported.
@@ -42,7 +42,7 @@ const REPORT: Duration = Duration::from_secs(1);
 
 /// When the kernel asks a silent client whether it is still there, how often, and how many times.
 const IDLE: Duration = Duration::from_secs(60);
-const PROBE_EVERY: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 
 /// Starts a session for each connection until `stop` closes. Holds a sender of `events`, as every
@@ -117,7 +117,7 @@ impl Backoff {
 /// Makes the kernel check whether a silent client is still there.
 fn keep_alive(stream: &TcpStream) {
     let keep_alive =
-        TcpKeepalive::new().with_time(IDLE).with_interval(PROBE_EVERY).with_retries(PROBES);
+        TcpKeepalive::new().with_time(IDLE).with_interval(INTERVAL).with_retries(PROBES);
     // Fails if the client is gone, which its session notices.
     let _ = SockRef::from(stream).set_tcp_keepalive(&keep_alive);
 }

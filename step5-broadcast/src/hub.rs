@@ -74,7 +74,8 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
             () = hub.batch_done.notified() => yield_now().await,
             _ = inbox.shutdown.recv() => break,
         }
-        // Take what is queued already: the busier the room, the larger the batches.
+        // Take what is queued already, but no more: a flood must not postpone the rest. The busier
+        // the room, the larger the batches.
         for _ in 0..EVENTS {
             let Ok(event) = inbox.events.try_recv() else { break };
             hub.handle(event);

@@ -102,7 +102,8 @@ async fn serve(
     }
 }
 
-/// Outbox to socket, until the hub drops the outbox and the goodbye is written. Returns `false` for a
+/// Outbox to socket, until the hub drops the sender and the goodbye is written. Returns `false`
+/// for a
 /// client that is too slow.
 async fn write(
     id: Id,

@@ -59,9 +59,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tokens_return_at_the_rate_up_to_the_burst() {
-        let mut bucket = TokenBucket::new(2);
-        assert_eq!(bucket.available(), 20);
-        bucket.take(20);
+        let mut bucket = TokenBucket::new(10);
+        assert_eq!(bucket.available(), 100);
+        bucket.take(100);
         advance(Duration::from_millis(250)).await;
         assert_eq!(bucket.available(), 2);
         bucket.take(2);
@@ -69,6 +69,6 @@ mod tests {
         bucket.ready().await;
         assert_eq!(before.elapsed(), Duration::from_millis(50));
         advance(Duration::from_secs(3600)).await;
-        assert_eq!(bucket.available(), 20);
+        assert_eq!(bucket.available(), 100);
     }
 }
