@@ -7,7 +7,7 @@ use common::{Input, Line, LineError};
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 
 use crate::operator::Output;
-use crate::signals::Shutdown;
+use crate::signals::{Shutdown, requested};
 
 /// A unique id of a member, never reused.
 pub type Id = u64;
@@ -78,7 +78,7 @@ pub fn run(mut hub: Hub, inbox: &mut Inbox) {
             let Ok(event) = inbox.events.try_recv() else { break };
             hub.handle(event);
         }
-        hub.deliver();
+        hub.deliver(&inbox.shutdown);
     }
 }
 
@@ -193,8 +193,12 @@ impl Hub {
     }
 
     /// Carries out all decisions: the only place where the hub waits.
-    fn deliver(&mut self) {
+    fn deliver(&mut self, shutdown: &Shutdown) {
         while let Some(delivery) = self.pending.pop_front() {
+            // Slow clients must not delay the end of the server.
+            if requested(shutdown) {
+                return;
+            }
             match delivery {
                 Delivery::Join(id, outbox) => drop(self.outboxes.insert(id, outbox)),
                 Delivery::Lines(to, lines) => self.deliver_batch(to, lines.into()),

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io::{self, IsTerminal};
 use std::{env, process};
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 /// Closes when it is time to end; it never carries a message.
 pub type Shutdown = Receiver<Infallible>;
@@ -28,6 +28,11 @@ pub fn on_signal() -> io::Result<Shutdown> {
     })
     .map_err(io::Error::other)?;
     Ok(on_shutdown)
+}
+
+/// Whether it is time to end.
+pub(crate) fn requested(shutdown: &Shutdown) -> bool {
+    shutdown.try_recv() == Err(TryRecvError::Disconnected)
 }
 
 /// Lets a server run in the background of a terminal (`server &`).

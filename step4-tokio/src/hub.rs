@@ -9,7 +9,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use crate::operator::Output;
-use crate::signals::Shutdown;
+use crate::signals::{Shutdown, requested};
 
 /// A unique id of a member, never reused.
 pub type Id = u64;
@@ -79,7 +79,7 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
             let Ok(event) = inbox.events.try_recv() else { break };
             hub.handle(event);
         }
-        hub.deliver().await;
+        hub.deliver(&inbox.shutdown).await;
     }
 }
 
@@ -194,8 +194,12 @@ impl Hub {
     }
 
     /// Carries out all decisions: the only place where the hub waits.
-    async fn deliver(&mut self) {
+    async fn deliver(&mut self, shutdown: &Shutdown) {
         while let Some(delivery) = self.pending.pop_front() {
+            // Slow clients must not delay the end of the server.
+            if requested(shutdown) {
+                return;
+            }
             match delivery {
                 Delivery::Join(id, outbox) => drop(self.outboxes.insert(id, outbox)),
                 Delivery::Lines(to, lines) => self.deliver_batch(to, lines.into()).await,

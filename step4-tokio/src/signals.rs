@@ -42,6 +42,11 @@ pub fn on_signal() -> io::Result<Shutdown> {
     Ok(on_shutdown)
 }
 
+/// Whether it is time to end.
+pub(crate) fn requested(shutdown: &Shutdown) -> bool {
+    shutdown.is_closed()
+}
+
 /// Lets a server run in the background of a terminal (`server &`).
 ///
 /// A process that reads the keyboard from the background is stopped with all its threads, by

@@ -116,10 +116,9 @@ impl Backoff {
 
 /// Makes the kernel check whether a silent client is still there.
 fn keep_alive(stream: &TcpStream) {
-    let keep_alive =
-        TcpKeepalive::new().with_time(IDLE).with_interval(INTERVAL).with_retries(PROBES);
+    let probe = TcpKeepalive::new().with_time(IDLE).with_interval(INTERVAL).with_retries(PROBES);
     // Fails if the client is gone, which its session notices.
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keep_alive);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&probe);
 }
 
 /// Sends the reason and closes. It never waits: a fresh socket has room for a line.

@@ -72,8 +72,7 @@ impl Batch {
 
     /// Holds the permit of the read that caused a line. Lines of one read share a clone.
     pub(crate) fn hold(&mut self, permit: &Permit) {
-        let held = |last: &Permit| Arc::ptr_eq(last, permit);
-        if !self.permits.last().is_some_and(held) {
+        if self.permits.last().is_none_or(|last| !Arc::ptr_eq(last, permit)) {
             self.permits.push(permit.clone());
         }
     }

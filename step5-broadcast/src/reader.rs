@@ -24,6 +24,10 @@ const READ: usize = 8 * 1024;
 /// How many lines one permit covers: short lines grow when the hub adds a name to each.
 pub(crate) const LINES: usize = 128;
 
+/// Requests whose replies are long: a permit covers no line behind one. So a client that does not
+/// read its replies costs little memory.
+const LONG_REPLIES: [&str; 3] = ["/join", "/rooms", "/who"];
+
 /// Reads until EOF, an unterminated line or the end of the hub. Then it reports that the client
 /// left, behind everything that the client sent.
 ///
@@ -83,8 +87,7 @@ pub(crate) async fn read(
 
 /// Waits for a permit.
 pub(crate) async fn acquire(permits: &Arc<Semaphore>) -> Permit {
-    let permit = permits.clone().acquire_owned().await;
-    Arc::new(permit.expect("nobody closes the semaphore"))
+    Arc::new(permits.clone().acquire_owned().await.expect("nobody closes the semaphore"))
 }
 
 /// The bytes of one read; none at EOF. Not async: a buffer in a future costs every connection its
@@ -103,7 +106,11 @@ fn decode(
 ) -> Vec<Result<String, LineError>> {
     let mut lines = Vec::new();
     let mut at = 0;
-    while lines.len() < limit && at < bytes.len() {
+    let long = |line: &String| LONG_REPLIES.iter().any(|request| line.starts_with(request));
+    while lines.len() < limit
+        && at < bytes.len()
+        && !matches!(lines.last(), Some(Ok(line)) if long(line))
+    {
         let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n + 1);
         lines.extend(decoder.feed(&bytes[at..end]));
         at = end;

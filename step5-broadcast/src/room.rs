@@ -28,7 +28,7 @@ pub(crate) struct Room {
     /// The members whose join is pending.
     pub(crate) joined: Vec<(Id, String)>,
     /// The names whose leave is pending.
-    pub(crate) left: Vec<String>,
+    pub(crate) left: Vec<(Id, String)>,
     /// The next batch.
     pub(crate) draft: Batch,
     /// The last batch. Its count is zero once all members have dropped it.
@@ -71,7 +71,7 @@ impl Room {
             self.draft.push(&ids, Line::Notice(&format!("{names} joined")));
         }
         if !left.is_empty() {
-            let names = list(left.iter());
+            let names = list(left.iter().map(|(_, name)| name));
             self.draft.push(&[], Line::Notice(&format!("{names} left")));
         }
     }
@@ -104,7 +104,7 @@ impl Room {
     pub(crate) fn write_welcome(&self, text: &mut Vec<u8>) {
         let notice = format!("you are in {}", self.name);
         text.extend(format!("{}\n", Line::Notice(&notice)).bytes());
-        text.extend(self.history.iter().flatten());
+        self.history.iter().for_each(|line| text.extend_from_slice(line));
     }
 }
 

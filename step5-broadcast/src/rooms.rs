@@ -68,7 +68,7 @@ impl Hub {
         member.room = room;
         let name = member.name.clone();
         // A pending leave notice of the same name must come before this join.
-        let same = |left: &String| name::key(left) == name::key(&name);
+        let same = |left: &(Id, String)| left.0 == id || name::key(&left.1) == name::key(&name);
         if self.room(room).left.iter().any(same) {
             self.announce(room);
         }
@@ -88,7 +88,7 @@ impl Hub {
         self.flush(room);
         self.room(room).members.remove(&id);
         if room == LOBBY || !self.room(room).members.is_empty() {
-            self.room(room).left.push(name);
+            self.room(room).left.push((id, name));
             self.coalesce(room, permit);
         } else if let Some(ended) = self.rooms.remove(&room) {
             self.room_ids.remove(&name::key(&ended.name));
@@ -100,9 +100,7 @@ impl Hub {
     /// draft holds the permit of the read that caused it, if a read did.
     fn coalesce(&mut self, id: RoomId, permit: Option<&Permit>) {
         let room = self.room(id);
-        if let Some(permit) = permit {
-            room.draft.hold(permit);
-        }
+        permit.iter().for_each(|permit| room.draft.hold(permit));
         let wait = COALESCE + COALESCE_EACH * room.members.len() as u32;
         room.notice_due.get_or_insert_with(|| Instant::now() + wait);
         self.speaking.insert(id);

@@ -22,7 +22,7 @@ const BACKLOG: i32 = 4096;
 const SEND_BUFFER: usize = 256 * 1024;
 
 /// How long the sessions and the operator's printer have to finish when the server ends.
-pub const DRAIN: Duration = Duration::from_secs(1);
+pub const DRAIN: Duration = Duration::from_millis(750);
 
 /// Listens on the first address of `addr` that is free.
 ///

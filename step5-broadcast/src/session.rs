@@ -19,7 +19,7 @@ use crate::batch::Batch;
 use crate::hub::{Event, Id};
 use crate::reader::read;
 use crate::timer::expiry;
-use crate::writer::{NO_PROGRESS, Writer};
+use crate::writer::Writer;
 
 /// How long a client may take to close its side after the goodbye.
 const LINGER: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ pub(crate) async fn run(
     let guard = LeaveGuard { id, events };
     match serve(&stream, &guard, outbox, rate).await {
         Ending::Goodbye { open } => close(stream, open).await,
-        Ending::TooSlow => warn!(id, %addr, "disconnected: took nothing for {NO_PROGRESS:?}"),
+        Ending::TooSlow => warn!(id, %addr, "disconnected: took nothing until the deadline"),
         Ending::Lost(error) => debug!(id, %addr, %error, "connection lost"),
     }
 }
@@ -87,8 +87,6 @@ async fn serve(
     let mut reads = true;
     loop {
         select! {
-            // Not in random order: each branch ends once, so none can starve the other.
-            biased;
             written = &mut writing => return match written {
                 Ok(true) => Ending::Goodbye { open: reads },
                 Ok(false) => Ending::TooSlow,

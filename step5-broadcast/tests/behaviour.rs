@@ -97,6 +97,7 @@ promises! {
         a_lagging_client_receives_the_missed_count_at_shutdown,
         short_lines_over_the_rate_need_little_memory,
         a_thousand_rooms_need_little_memory,
+        entering_without_reading_needs_little_memory,
         a_full_stderr_does_not_block_the_server,
     ],
 }

@@ -24,8 +24,9 @@ use tokio::time::{sleep, sleep_until};
 
 const HISTORY: usize = 3;
 
-/// Longer than the stall budget, and longer than notices are delayed to coalesce them.
-const LONG: Duration = Duration::from_secs(1);
+/// Longer than joins and leaves are coalesced, than several clients in turn need to use up their
+/// stall budgets, and than a budget needs to be full again.
+const LONG: Duration = Duration::from_secs(10);
 
 /// More than a script uses, so that no client waits for a permit.
 const PERMITS: usize = 1000;
@@ -115,7 +116,7 @@ impl Client {
 struct Room {
     name: String,
     joined: Vec<(usize, String)>,
-    left: Vec<String>,
+    left: Vec<(usize, String)>,
     history: VecDeque<String>,
 }
 
@@ -153,7 +154,7 @@ impl Model {
             self.broadcast(key, &ids, &format!("* {names} joined"));
         }
         if !left.is_empty() {
-            let names = list(left.iter().map(String::as_str).collect());
+            let names = list(left.iter().map(|(_, name)| name.as_str()).collect());
             self.broadcast(key, &[], &format!("* {names} left"));
         }
     }
@@ -177,7 +178,7 @@ impl Model {
             room.name = name.into();
         }
         let own = self.clients[n].name.clone();
-        if room.left.iter().any(|left| left.eq_ignore_ascii_case(&own)) {
+        if room.left.iter().any(|left| left.0 == n || left.1.eq_ignore_ascii_case(&own)) {
             self.flush_notices(&key);
         }
         let room = self.rooms.get_mut(&key).expect("a room");
@@ -191,7 +192,7 @@ impl Model {
     fn exit(&mut self, n: usize) {
         let key = std::mem::take(&mut self.clients[n].room);
         let name = self.clients[n].name.clone();
-        self.rooms.get_mut(&key).expect("a room").left.push(name);
+        self.rooms.get_mut(&key).expect("a room").left.push((n, name));
         // The lobby is never empty, because the operator is in it.
         if key != "lobby" && !self.clients.iter().any(|client| client.room == key) {
             self.rooms.remove(&key);
@@ -435,7 +436,7 @@ async fn play(script: &[Act]) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
             Act::Wait => sleep(LONG).await,
             Act::Pause(client, bytes) => {
                 // Lets the client receive everything so far, and the stall budget refill.
-                sleep(20 * LONG).await;
+                sleep(LONG).await;
                 model.play(&Act::Wait);
                 if model.clients[client].paused.is_none() {
                     real.limits[client].send(Some(bytes)).expect("a session");

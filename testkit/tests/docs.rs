@@ -121,9 +121,12 @@ fn steps_3_and_4_stay_alike() {
     assert!(readme.contains(&sentence), "the README does not contain: {sentence}");
 }
 
+/// The number of lines of each file that may differ.
+type Budgets = &'static [(&'static str, usize)];
+
 /// How many lines may differ in each file that two neighbouring steps share. A hunk that is not the
 /// lesson would exceed it.
-const BUDGETS: [(&str, &str, &[(&str, usize)]); 4] = [
+const BUDGETS: [(&str, &str, Budgets); 4] = [
     (
         "step1-channels",
         "step2-tcp",
@@ -169,7 +172,7 @@ const BUDGETS: [(&str, &str, &[(&str, usize)]); 4] = [
             ("operator.rs", 75),
             ("server.rs", 25),
             ("session.rs", 255),
-            ("signals.rs", 0),
+            ("signals.rs", 10),
         ],
     ),
 ];

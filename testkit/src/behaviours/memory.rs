@@ -1,5 +1,7 @@
 //! Memory bounds with a thousand clients and default settings (row 38).
 
+use std::time::Duration;
+
 use crate::raw::Raw;
 use crate::{Chat, Server, system};
 
@@ -45,6 +47,31 @@ pub fn a_thousand_rooms_need_little_memory(chat: &Chat) {
     }
     for client in &mut clients {
         client.round_trip();
+    }
+    expect_little_memory(&server);
+}
+
+/// Clients that enter rooms with a long history again and again, and do not read, cost little
+/// memory and delay no other client. (38)
+pub fn entering_without_reading_needs_little_memory(chat: &Chat) {
+    let server = chat.server_with(&[]);
+    let mut writer = Raw::connect(server.addr);
+    let lines = ("\u{1}".repeat(4096) + "\n").repeat(20);
+    for room in ["lobby", "x"] {
+        writer.send_line(&format!("/join {room}"));
+        writer.send(&lines);
+    }
+    // The answer comes when both rooms remember the lines; the writer stays in one of them.
+    writer.round_trip();
+    let mut observer = Raw::connect(server.addr);
+    let commands = "/join x\n/join lobby\n".repeat(500);
+    let entering: Vec<_> = (0..4).map(|_| Raw::connect(server.addr)).collect();
+    for client in &entering {
+        client.send(&commands);
+    }
+    for _ in 0..20 {
+        let took = observer.round_trip();
+        assert!(took < Duration::from_millis(500), "{took:?}");
     }
     expect_little_memory(&server);
 }
