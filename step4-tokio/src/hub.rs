@@ -69,7 +69,7 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
                 Some(event) => hub.handle(event),
                 None => return,
             },
-            // At EOF the pattern does not match, which disables this branch.
+            // At EOF the pattern does not match, which disables this branch for this turn.
             Some(line) = inbox.typed.recv() => hub.receive(OPERATOR, line),
             _ = inbox.shutdown.recv() => return,
         }

@@ -46,7 +46,7 @@ impl Drop for LeaveGuard {
         let (id, events) = (self.id, self.events.clone());
         // A drop cannot await, so a task sends. `spawn` needs a runtime: even when it shuts down, a
         // runtime drops its tasks inside.
-        // Fails if the server has ended.
+        // The send fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
 }

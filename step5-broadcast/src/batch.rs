@@ -11,7 +11,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::hub::Id;
 
-/// The right to have the lines of one read in flight. Everything that these lines cause holds a
+/// The right to have the lines of one read in flight, or bytes of unread private messages. Everything that these lines cause holds a
 /// clone; the permit returns to its semaphore when the last recipient has dropped it.
 pub type Permit = Arc<OwnedSemaphorePermit>;
 

@@ -17,7 +17,7 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// The reason why not, for the member.
+    /// The reason, as the member will read it.
     pub(crate) fn command(
         &mut self,
         id: Id,
@@ -27,7 +27,8 @@ impl Hub {
     ) -> Result<Option<String>, String> {
         let (first, rest) = arg.split_once([' ', '\t']).unwrap_or((arg, ""));
         match (name, arg) {
-            ("nick" | "join", "") => Err(format!("usage: /{name} NAME")),
+            ("nick", "") => Err("usage: /nick NAME".into()),
+            ("join", "") => Err("usage: /join ROOM".into()),
             ("me", "") => Err("usage: /me TEXT".into()),
             ("msg", _) if rest.is_empty() => Err("usage: /msg NAME TEXT".into()),
             ("nick", new) => self.nick(id, new, permit),

@@ -50,7 +50,7 @@ pub enum Event {
 /// Everything that the hub waits for from outside.
 #[derive(Debug)]
 pub struct Inbox {
-    /// From the sessions. Closed when the last session and the accept loop have ended.
+    /// From the sessions. Closed when the sessions, the operator and the accept loop have ended.
     pub events: Receiver<Event>,
     /// Closed when the server has to end.
     pub shutdown: Shutdown,
@@ -61,19 +61,20 @@ pub struct Inbox {
 pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
     while hub.open {
         // The branches that lose are dropped. A `recv` that is dropped has taken no message, so
-        // nothing is lost: it is cancel-safe. A notification waits for the next `notified`.
+        // nothing is lost: it is cancel-safe. A notification that comes between two waits is kept for the next `notified`.
         select! {
             event = inbox.events.recv() => match event {
                 Some(event) => hub.handle(event),
                 None => return,
             },
-            // A notice is pending long enough: `flush_rooms` looks.
+            // A notice is due: `flush_rooms` below sends it.
             () = expiry(hub.notice_due()) => {}
-            // A room's batch is done. The readers go first: what has arrived meanwhile joins the
-            // next batch.
-            () = hub.batch_done.notified() => yield_now().await,
+            // A room's batch is done: `flush_rooms` below sends its next one.
+            () = hub.batch_done.notified() => {}
             _ = inbox.shutdown.recv() => break,
         }
+        // The readers go first: what has arrived by now joins the next batch.
+        yield_now().await;
         // Take what is queued already, but no more: a flood must not postpone the rest. The busier
         // the room, the larger the batches.
         for _ in 0..EVENTS {

@@ -32,7 +32,7 @@ pub(crate) struct Room {
     /// The next batch.
     pub(crate) draft: Batch,
     /// The last batch. Its count is zero once all members have dropped it.
-    in_flight: Weak<Batch>,
+    pub(crate) in_flight: Weak<Batch>,
     /// The lines of `draft` that the history takes when the draft is sent.
     said: VecDeque<Range<usize>>,
     /// The last lines said, as they were rendered.
@@ -74,11 +74,6 @@ impl Room {
             let names = list(left.iter().map(|(_, name)| name));
             self.draft.push(&[], Line::Notice(&format!("{names} left")));
         }
-    }
-
-    /// Whether all members have dropped the last batch, written or not.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.in_flight.strong_count() == 0
     }
 
     /// Takes the next batch, if it is not empty. The history keeps the last lines said: at most

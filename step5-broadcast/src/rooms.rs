@@ -54,7 +54,7 @@ impl Hub {
         Some(id)
     }
 
-    /// Moves a member into a room. It receives `text`, the welcome and everything that follows.
+    /// Moves a member into a room. The member receives `text`, the welcome and everything that follows.
     ///
     /// The room is flushed first: the lines so far are in the history, not in the member's outbox.
     pub(crate) fn enter(
@@ -185,7 +185,7 @@ impl Hub {
             if self.room(id).notice_due.is_some_and(|due| due <= now) {
                 self.announce(id);
             }
-            if self.room(id).is_ready() {
+            if self.room(id).in_flight.strong_count() == 0 {
                 self.flush(id);
                 // A room with a pending notice still has something to send later.
                 if self.room(id).notice_due.is_none() {

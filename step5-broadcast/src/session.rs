@@ -34,7 +34,7 @@ impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
         // A drop cannot await, so a task sends.
-        // Fails if the server has ended.
+        // The send fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
 }
