@@ -51,8 +51,7 @@ pub(crate) fn run(
                 };
                 id += 1;
                 let events = events.clone();
-                let writer = thread::Builder::new().name(format!("writer-{id}"));
-                writer.spawn(move || {
+                thread::Builder::new().name(format!("writer-{id}")).spawn(move || {
                     session::run(id, stream, events);
                     drop(slot);
                 })
@@ -64,8 +63,7 @@ pub(crate) fn run(
         match started {
             Ok(_) => backoff.errors = 0,
             Err(error) => {
-                let pause = backoff.next(&error);
-                if stop.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+                if stop.recv_timeout(backoff.next(&error)) == Err(RecvTimeoutError::Disconnected) {
                     return;
                 }
             }

@@ -77,17 +77,16 @@ pub(crate) async fn run(
                 };
                 id += 1;
                 keep_alive(&stream);
-                let events = events.clone();
+                let session = session::run(id, stream, addr, events.clone(), limits.rate);
                 sessions.spawn(async move {
-                    session::run(id, stream, addr, events, limits.rate).await;
+                    session.await;
                     drop(slot);
                 });
             }
             // The client gave up before it was accepted.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                let pause = backoff.next(&error);
-                if timeout(pause, stop.recv()).await.is_ok() {
+                if timeout(backoff.next(&error), stop.recv()).await.is_ok() {
                     return sessions;
                 }
             }

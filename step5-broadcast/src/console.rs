@@ -1,4 +1,4 @@
-//! Keyboard and output: a thread for each, since reading and writing them may block for ever.
+//! Keyboard and output: a thread for each, since reading and writing them may block forever.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
@@ -13,7 +13,7 @@ const QUEUE: usize = 256;
 
 /// A keyboard and an output.
 ///
-/// Threads, on Tokio as well: its stdin is a thread, too, and would delay the exit until Enter.
+/// Threads, on Tokio as well: `tokio::io::stdin` is a thread, too, and delays the exit until Enter.
 #[derive(Debug)]
 pub struct Console {
     /// The lines typed. Closed at EOF.
@@ -58,7 +58,7 @@ fn print(mut queued: Receiver<Arc<str>>, output: impl Write) -> io::Result<()> {
             printed = printed.and_then(|()| output.flush());
         }
         match printed {
-            // Nobody reads any more, as after `| head -1`.
+            // The program that reads this has ended, as after `| head -1`.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             printed => printed?,
         }

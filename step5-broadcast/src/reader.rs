@@ -53,13 +53,7 @@ pub(crate) async fn read(
         if undecoded.is_empty() {
             stream.readable().await?;
         } else {
-            // Nothing is read, so a reset has to be noticed by itself.
-            select! {
-                () = bucket.ready() => {}
-                _ = stream.ready(Interest::ERROR) => {
-                    return Err(stream.take_error()?.unwrap_or(ErrorKind::ConnectionReset.into()));
-                }
-            }
+            next_token(&mut bucket, stream).await?;
         }
         let permit = acquire(&permits).await;
         if undecoded.is_empty() {
@@ -83,6 +77,15 @@ pub(crate) async fn read(
     // Fails if the server has ended.
     let _ = events.send(Event::Left(id)).await;
     Ok(())
+}
+
+/// Waits for a token. Nothing is read meanwhile, so this also watches for a reset.
+async fn next_token(bucket: &mut TokenBucket, stream: &TcpStream) -> io::Result<()> {
+    select! {
+        () = bucket.ready() => Ok(()),
+        _ = stream.ready(Interest::ERROR) =>
+            Err(stream.take_error()?.unwrap_or(ErrorKind::ConnectionReset.into())),
+    }
 }
 
 /// Waits for a permit.
