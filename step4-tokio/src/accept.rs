@@ -58,14 +58,14 @@ pub(crate) async fn run(
                     continue;
                 };
                 id += 1;
-                let session = session::run(id, stream, events.clone());
+                let events = events.clone();
                 sessions.spawn(async move {
-                    session.await;
+                    session::run(id, stream, events).await;
                     drop(slot);
                 });
             }
             // The client gave up before it was accepted.
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             Err(error) => {
                 if timeout(backoff.next(&error), stop.recv()).await.is_ok() {
                     return sessions;

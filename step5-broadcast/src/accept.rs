@@ -77,14 +77,14 @@ pub(crate) async fn run(
                 };
                 id += 1;
                 keep_alive(&stream);
-                let session = session::run(id, stream, addr, events.clone(), limits.rate);
+                let events = events.clone();
                 sessions.spawn(async move {
-                    session.await;
+                    session::run(id, stream, addr, events, limits.rate).await;
                     drop(slot);
                 });
             }
             // The client gave up before it was accepted.
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             Err(error) => {
                 if timeout(backoff.next(&error), stop.recv()).await.is_ok() {
                     return sessions;
