@@ -34,7 +34,7 @@ pub const MAX_TEXT: usize = 4096;
 
 /// The maximum length of a line from a server in bytes, without its end.
 ///
-/// This is room for [`MAX_TEXT`] bytes that all grow threefold when they are sanitized, and for the
+/// This is space for [`MAX_TEXT`] bytes that all grow threefold when they are sanitized, and for the
 /// name before them.
 pub const MAX_LINE: usize = 16 * 1024;
 

@@ -213,7 +213,7 @@ impl Hub {
         let mut gone = Vec::new();
         for (&id, outbox) in self.outboxes.iter().filter(|(id, _)| to.includes(**id)) {
             // `try_send` first, to be like step 4, which needs it. Here `send` alone would do: it
-            // does not wait while the outbox has room.
+            // does not wait while the outbox has space.
             let sent = match outbox.try_send(batch.clone()) {
                 Err(TrySendError::Full(batch)) => outbox.send(batch).is_ok(),
                 sent => sent.is_ok(),

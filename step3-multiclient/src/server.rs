@@ -13,7 +13,7 @@ use crate::console::Console;
 use crate::hub::{self, EVENTS, Hub, Inbox};
 use crate::signals::Shutdown;
 
-/// How many connections may wait to be accepted; std's listener has room for 128.
+/// How many connections may wait to be accepted; std's listener holds 128.
 const BACKLOG: i32 = 4096;
 
 /// The kernel's send buffer of each connection. Left to itself, the kernel hides megabytes of lag.
@@ -77,7 +77,7 @@ pub fn run(
     drop(stop);
     accept::wake(addr, accepting, deadline)?;
     // Nothing can end the sessions that are left when this returns, except the end of the process.
-    // Readers may be waiting for room in the event queue. It closes when the last session ends.
+    // Readers may be waiting for space in the event queue. It closes when the last session ends.
     while Instant::now() < deadline && inbox.events.recv_deadline(deadline).is_ok() {}
     // An output that is closed or stalled is no reason to fail, or to wait longer.
     let _ = console.printed.recv_deadline(deadline);

@@ -33,7 +33,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long the writer waits between two attempts to write the last lines.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A drop guard that reports that a client left, also after a panic.
+/// A drop guard that reports that a client left, even after a panic.
 struct LeaveGuard {
     id: Id,
     events: Sender<Event>,
@@ -119,12 +119,11 @@ fn read(mut stream: &TcpStream, guard: LeaveGuard) -> io::Result<()> {
 /// Outbox to socket, until the hub drops the sender; then the goodbye.
 ///
 /// At [`WRITE_DEADLINE`] the writer evicts its client. The drop order prevents a deadlock: the hub
-/// may be waiting for room in this outbox, and it takes no event before that wait ends. So the
-/// receiver is dropped first, and only then the guard, whose `Left` may have to wait for room in
-/// the
-/// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
+/// may be waiting for space in this outbox, and it takes no event before that wait ends. So the
+/// receiver is dropped first, and only then the guard, whose `Left` may have to wait for space in
+/// the event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
 ///
-/// On threads, the guard itself waits for that room. On Tokio, another task waits, so there either
+/// On threads, the guard itself waits for that space. On Tokio, another task waits, so there either
 /// order is safe.
 fn write(stream: &TcpStream, guard: LeaveGuard, outbox: Receiver<Batch>) -> io::Result<()> {
     while let Ok(batch) = outbox.recv() {
@@ -230,7 +229,7 @@ mod tests {
     fn a_writer_that_panics_frees_a_hub_that_waits_for_its_outbox() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        // Room for no event, as in a queue that is full: `send` waits until the hub takes it.
+        // Space for no event, as in a queue that is full: `send` waits until the hub takes it.
         let (events, inbox) = bounded(0);
         let (sender, outbox) = bounded(1);
         let guard = LeaveGuard { id: 7, events };

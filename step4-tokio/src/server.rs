@@ -14,7 +14,7 @@ use crate::console::Console;
 use crate::hub::{self, EVENTS, Hub, Inbox};
 use crate::signals::Shutdown;
 
-/// How many connections may wait to be accepted; std's listener has room for 128.
+/// How many connections may wait to be accepted; std's listener holds 128.
 const BACKLOG: i32 = 4096;
 
 /// The kernel's send buffer of each connection. Left to itself, the kernel hides megabytes of lag.
@@ -76,7 +76,7 @@ pub async fn run(
     drop(stop);
     // Dropping the sessions aborts those that are left when this returns.
     let _sessions = accepting.await?;
-    // Readers may be waiting for room in the event queue. It closes when the last session ends.
+    // Readers may be waiting for space in the event queue. It closes when the last session ends.
     while let Ok(Some(_)) = timeout_at(deadline, inbox.events.recv()).await {}
     // An output that is closed or stalled is no reason to fail, or to wait longer.
     let _ = timeout_at(deadline, console.printed.recv()).await;

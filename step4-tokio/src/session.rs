@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long the writer waits between two attempts to write the last lines.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A drop guard that reports that a client left, also after a panic.
+/// A drop guard that reports that a client left, even after a panic.
 struct LeaveGuard {
     id: Id,
     events: Sender<Event>,
@@ -44,8 +44,8 @@ struct LeaveGuard {
 impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
-        // A drop cannot await, so a task sends. `spawn` needs a runtime: even when it shuts down, a
-        // runtime drops its tasks inside.
+        // A drop cannot await, so a task sends. `spawn` panics outside a runtime. A runtime that
+        // shuts down still drops its tasks inside its own context.
         // The send fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
@@ -98,13 +98,12 @@ async fn read(mut stream: OwnedReadHalf, guard: LeaveGuard) -> io::Result<()> {
 /// Outbox to socket, until the hub drops the sender; then the goodbye.
 ///
 /// At [`WRITE_DEADLINE`] the writer evicts its client. The drop order prevents a deadlock: the hub
-/// may be waiting for room in this outbox, and it takes no event before that wait ends. So the
-/// receiver is dropped first, and only then the guard, whose `Left` may have to wait for room in
-/// the
-/// event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
+/// may be waiting for space in this outbox, and it takes no event before that wait ends. So the
+/// receiver is dropped first, and only then the guard, whose `Left` may have to wait for space in
+/// the event queue. Parameters are dropped in reverse order, so a panic keeps this order, too.
 ///
-/// On threads, the guard itself waits for that room. On Tokio, another task waits, so there no
-/// order would deadlock.
+/// On threads, the guard itself waits for that space. On Tokio, another task waits, so there either
+/// order is safe.
 async fn write(
     stream: &mut OwnedWriteHalf,
     guard: LeaveGuard,

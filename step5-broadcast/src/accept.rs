@@ -64,7 +64,7 @@ pub(crate) async fn run(
         // All three are cancel-safe: no connection is lost when another branch wins.
         let accepted = select! {
             accepted = listener.accept() => accepted,
-            // A set that nobody reaps grows with every session that has ended.
+            // Without this, the set would grow with every session that has ended.
             Some(_) = sessions.join_next() => continue,
             _ = stop.recv() => return sessions,
         };
@@ -120,7 +120,7 @@ fn keep_alive(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_tcp_keepalive(&probe);
 }
 
-/// Sends the reason and closes. It never waits: a fresh socket has room for a line.
+/// Sends the reason and closes. It never waits: a fresh socket has space for a line.
 fn refuse(stream: TcpStream) {
     let Ok(mut stream) = stream.into_std() else { return };
     // If any of this fails, the client is gone already.

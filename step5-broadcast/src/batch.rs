@@ -11,8 +11,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::hub::Id;
 
-/// The right to have the lines of one read in flight, or bytes of unread private messages. Everything that these lines cause holds a
-/// clone; the permit returns to its semaphore when the last recipient has dropped it.
+/// The right to have the lines of one read in flight, or bytes of unread private messages.
+/// Everything that these lines cause holds a clone. The permit returns to its semaphore when the
+/// last clone is dropped.
 pub type Permit = Arc<OwnedSemaphorePermit>;
 
 /// Consecutive lines of a room, shared by all its members, or lines for one client alone.
@@ -106,7 +107,7 @@ impl Batch {
         ranges.map(|range| memchr_iter(b'\n', &self.bytes[range]).count()).sum()
     }
 
-    /// Where the line ends that contains the byte before `at`; `at` itself at the end of a line.
+    /// If `at` is inside a line, the end of that line. If a line begins at `at`, `at` itself.
     pub(crate) fn line_end(&self, at: usize) -> usize {
         if at == 0 || self.bytes[at - 1] == b'\n' {
             return at;

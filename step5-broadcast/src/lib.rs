@@ -14,8 +14,8 @@
 //! - *Render once, share with everybody.* The lines of a room become one [`batch`], and every
 //!   member's outbox gets the same `Arc`. Its writer skips the client's own lines.
 //! - *Permits travel with the data.* A reader needs one of its client's permits before it reads.
-//!   The permit goes along with the lines and returns when the last recipient has written them. So
-//!   memory is bounded per client, and a sender is slowed down to the pace of its own room. A room
+//!   The permit goes along with the lines. It returns when the last recipient's writer is done with
+//!   them. So memory is bounded per client, and a sender goes at the pace of its own room. A room
 //!   has one batch in flight (group commit): while its members write, the next batch grows. The hub
 //!   waits for events only, never for a client, so a slow room does not delay another (bulkhead).
 //! - *Slow consumers lag, and the count is exact.* A client whose stall budget is spent is not

@@ -130,8 +130,7 @@ fn raise_descriptor_limit() {
 }
 
 /// The console, with a line editor if stdin and stdout are a terminal. Dropping the terminal
-/// restores
-/// its settings, so it has to outlive the chat.
+/// restores its settings, so it has to outlive the chat.
 fn open_console() -> io::Result<(Option<Terminal>, Console)> {
     let Some((terminal, console)) = Terminal::open()? else {
         return Ok((None, Console::open(io::stdin(), io::stdout())?));

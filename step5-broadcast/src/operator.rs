@@ -16,7 +16,7 @@ use crate::reader::{LINES, PERMITS, acquire};
 /// How long a full output may hold its room up, once.
 const STALL: Duration = Duration::from_millis(250);
 
-/// Serves the operator until the hub drops the outbox. EOF ends the keyboard only.
+/// Serves the operator until the hub drops the sender. EOF ends the keyboard only.
 pub(crate) async fn run(
     mut typed: Receiver<Result<String, LineError>>,
     output: Sender<Arc<str>>,

@@ -14,8 +14,8 @@ use crate::batch::Permit;
 use crate::hub::{Event, Id};
 use crate::token_bucket::TokenBucket;
 
-/// How many reads of a client may be in flight: sent to the hub, but not yet written by every
-/// recipient.
+/// How many reads of a client may be in flight: sent to the hub, and some recipient's writer is
+/// not done with them yet.
 pub(crate) const PERMITS: usize = 8;
 
 /// How many bytes one read takes.

@@ -158,7 +158,7 @@ impl Hub {
         }
     }
 
-    /// Sends the draft of a room to all its members, also if a batch is in flight.
+    /// Sends the draft of a room to all its members, even if a batch is in flight.
     pub(crate) fn flush(&mut self, room: RoomId) {
         let bytes = (HISTORY / self.rooms.len()).max(MIN_HISTORY);
         let lines = self.history;
@@ -178,7 +178,7 @@ impl Hub {
     }
 
     /// Adds the notices whose time has come to the drafts, and sends the drafts of the rooms that
-    /// are ready. So one batch of a room is in flight: while its members write it, the draft grows.
+    /// are ready. So one batch of a room is in flight: until its writers are done, the draft grows.
     pub(crate) fn flush_rooms(&mut self) {
         let now = Instant::now();
         for id in self.speaking.iter().copied().collect::<Vec<_>>() {

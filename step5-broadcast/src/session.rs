@@ -24,7 +24,7 @@ use crate::writer::Writer;
 /// How long a client may take to close its side after the goodbye.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A drop guard that reports that a client left, also after a panic.
+/// A drop guard that reports that a client left, even after a panic.
 struct LeaveGuard {
     id: Id,
     events: Sender<Event>,
@@ -33,7 +33,8 @@ struct LeaveGuard {
 impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
-        // A drop cannot await, so a task sends.
+        // A drop cannot await, so a task sends. `spawn` panics outside a runtime. A runtime that
+        // shuts down still drops its tasks inside its own context.
         // The send fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
@@ -45,7 +46,7 @@ enum Ending {
     Goodbye {
         open: bool,
     },
-    /// The client accepted nothing for too long.
+    /// The socket accepted nothing for too long.
     TooSlow,
     Lost(io::Error),
 }
@@ -101,8 +102,7 @@ async fn serve(
 }
 
 /// Outbox to socket, until the hub drops the sender and the goodbye is written. Returns `false`
-/// for a
-/// client that is too slow.
+/// for a client that is too slow.
 async fn write(
     id: Id,
     stream: &TcpStream,

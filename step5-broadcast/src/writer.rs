@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use crate::batch::Batch;
 use crate::hub::Id;
 
-/// The stall budget: how long a socket may refuse bytes without a break before its client lags.
+/// The stall budget: how much time the client's stalls may take before it lags. It refills slowly.
 pub const STALL_BUDGET: Duration = Duration::from_millis(500);
 
 /// Shorter stalls cost nothing: under heavy load every reader has them.
 pub const FREE_STALL: Duration = Duration::from_millis(250);
 
-/// A stall lasts until the socket has accepted this many bytes. So a reader that keeps up is not
-/// charged for a large batch, and a client that trickles is charged for all of it.
+/// A stall lasts until the socket has accepted this many bytes, or everything. So a reader that
+/// keeps up is not charged for a large batch, and a client that trickles is charged for all of it.
 const STALL_BYTES: usize = 64 * 1024;
 
 /// How many milliseconds without a stall refill the budget by one millisecond.
@@ -38,8 +38,8 @@ const SLICES: usize = 64;
 /// The batches that one client still has to receive, and the policy for slow consumers.
 ///
 /// - *Ready*: the socket accepts bytes. The writer takes one batch at a time from its outbox.
-/// - *Stalled*: the socket refuses bytes. The batch waits, and the client's room with it, until the
-///   stall budget is spent.
+/// - *Stalled*: the socket is full. The batch waits, and the client's room with it, until the socket
+///   has accepted it, or until the stall budget is spent. A new stall begins after each 64 KiB.
 /// - *Lagging*: the budget is spent. The writer takes every batch at once: it keeps private ones,
 ///   and it drops and counts the lines of the room. The count goes to the client at the place of
 ///   the gap: before the next private batch, or when the socket has accepted everything else. The
@@ -54,11 +54,11 @@ pub struct Writer {
     at: usize,
     /// How many lines were dropped since the last count in `queue`.
     missed: usize,
-    /// What is left of the stall budget, as of the end of the last stall.
+    /// What was left of the stall budget when the last stall ended.
     budget: Duration,
     /// When the last stall ended. The budget is refilled from here.
     last_stall: Instant,
-    /// When the socket last accepted a byte, or began to refuse bytes.
+    /// When the socket last accepted a byte, or when the stall began.
     progress: Instant,
     /// How many bytes it has accepted during the stall.
     accepted: usize,
