@@ -34,8 +34,8 @@ pub const MAX_TEXT: usize = 4096;
 
 /// The maximum length of a line from a server in bytes, without its end.
 ///
-/// This is space for [`MAX_TEXT`] bytes that all grow threefold when they are sanitized, and for the
-/// name before them.
+/// This is space for [`MAX_TEXT`] bytes that all grow threefold when they are sanitized, and for
+/// the name before them.
 pub const MAX_LINE: usize = 16 * 1024;
 
 /// How many bytes beyond its limit a line may have before it counts as unterminated.

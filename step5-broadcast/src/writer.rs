@@ -38,8 +38,9 @@ const SLICES: usize = 64;
 /// The batches that one client still has to receive, and the policy for slow consumers.
 ///
 /// - *Ready*: the socket accepts bytes. The writer takes one batch at a time from its outbox.
-/// - *Stalled*: the socket is full. The batch waits, and the client's room with it, until the socket
-///   has accepted it, or until the stall budget is spent. A new stall begins after each 64 KiB.
+/// - *Stalled*: the socket is full. The batch waits, and the client's room with it, until the
+///   socket has accepted it, or until the stall budget is spent. A new stall begins after each
+///   64 KiB.
 /// - *Lagging*: the budget is spent. The writer takes every batch at once: it keeps private ones,
 ///   and it drops and counts the lines of the room. The count goes to the client at the place of
 ///   the gap: before the next private batch, or when the socket has accepted everything else. The
