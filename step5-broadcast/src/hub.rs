@@ -61,8 +61,7 @@ pub struct Inbox {
 pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
     while hub.open {
         // The branches that lose are dropped. A `recv` that is dropped has taken no message, so
-        // nothing is lost: it is cancel-safe. A notification that comes between two waits is kept
-        // for the next `notified`.
+        // nothing is lost: it is cancel-safe. A `Notify` keeps what comes between two waits.
         select! {
             event = inbox.events.recv() => match event {
                 Some(event) => hub.handle(event),
