@@ -69,6 +69,8 @@ impl Raw {
         self.send_line(&format!("/join {room}"));
         let entered = format!("* you are in {room}");
         self.until(&entered, |line| line == entered);
+        // Its join is announced now. A later one in the same notice would be hidden from it.
+        self.round_trip();
         self
     }
 
