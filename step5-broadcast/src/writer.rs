@@ -16,7 +16,7 @@ use crate::hub::Id;
 /// The stall budget: how much time the client's stalls may take before it lags. It refills slowly.
 pub const STALL_BUDGET: Duration = Duration::from_millis(500);
 
-/// Shorter stalls cost nothing: under heavy load every reader has them.
+/// This part of each stall costs nothing: under heavy load every reader has such stalls.
 pub const FREE_STALL: Duration = Duration::from_millis(250);
 
 /// A stall lasts until the socket has accepted this many bytes, or everything. So a reader that
@@ -220,10 +220,9 @@ impl Writer {
     }
 
     fn unblock(&mut self) {
-        if let State::Stalled(since) = self.state
-            && since.elapsed() >= FREE_STALL
-        {
-            self.budget = self.budget.saturating_sub(since.elapsed());
+        if let State::Stalled(since) = self.state {
+            let cost = since.elapsed().saturating_sub(FREE_STALL);
+            self.budget = self.budget.saturating_sub(cost);
         }
         if self.is_blocked() {
             self.last_stall = Instant::now();
