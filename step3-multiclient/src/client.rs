@@ -50,7 +50,7 @@ pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
     let mut deadline = None;
     let result = loop {
         select! {
-            // Happens once. A closed channel is always ready, so `never()` replaces it.
+            // Happens once: then the channel is closed, and a closed channel is always ready.
             recv(on_end) -> end => {
                 result = end.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")));
                 // The last sender: the printer prints what is queued and ends.

@@ -41,7 +41,7 @@ struct LeaveGuard {
 
 impl Drop for LeaveGuard {
     fn drop(&mut self) {
-        // Fails if the server has ended.
+        // The send fails if the server has ended.
         let _ = self.events.send(Event::Left(self.id));
     }
 }

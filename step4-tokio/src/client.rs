@@ -47,7 +47,7 @@ pub async fn run(stream: TcpStream, mut console: Console) -> io::Result<()> {
     let mut deadline = None;
     loop {
         select! {
-            // Only once: then the channel is closed, and a closed channel is always ready.
+            // Happens once: then the channel is closed, and a closed channel is always ready.
             end = on_end.recv(), if keep_printing.is_some() => {
                 result = end.unwrap_or_else(|| Err(io::Error::other("the reader panicked")));
                 // The last sender: the printer prints what is queued and ends.

@@ -120,7 +120,7 @@ fn keep_alive(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_tcp_keepalive(&probe);
 }
 
-/// Sends the reason and closes. It never waits: a fresh socket has space for a line.
+/// Sends the reason and closes. It never waits: the send buffer of a new socket is empty.
 fn refuse(stream: TcpStream) {
     let Ok(mut stream) = stream.into_std() else { return };
     // If any of this fails, the client is gone already.

@@ -29,7 +29,7 @@ const FINAL: [&str; 2] = ["server is full", "too slow"];
 ///
 /// A connection that ended without a goodbye, because it broke, was refused or did not end in
 /// time; an unterminated line from either side; an output that cannot be written to. A closed
-/// output is no error: nobody reads any more.
+/// output is no error, as after `| head -1`.
 pub async fn run(
     mut stream: TcpStream,
     mut console: Console,
@@ -43,7 +43,8 @@ pub async fn run(
     let (input, output) = stream.into_split();
     let (exit, mut on_exit) = channel(1);
     let (end, mut on_end) = channel(1);
-    // Keeps the printer running until the reader's result is known.
+    // Keeps the printer running until the reader's result is known. Otherwise `printed` could win
+    // before `on_end`, and the result would be lost.
     let mut keep_printing = Some(console.output.clone());
     // Dropping the set, when this returns, aborts both tasks.
     let mut tasks = JoinSet::new();
@@ -56,6 +57,7 @@ pub async fn run(
     let mut deadline = None;
     loop {
         select! {
+            // Happens once: then the channel is closed, and a closed channel is always ready.
             end = on_end.recv(), if keep_printing.is_some() => {
                 result = end.unwrap_or_else(|| Err(io::Error::other("the reader panicked")));
                 // The last sender: the printer prints what is queued and ends.

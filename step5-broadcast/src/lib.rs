@@ -24,7 +24,7 @@
 //!
 //! Read [`hub`] first, then `session`, `reader`, [`writer`] and [`batch`], then `room` and `rooms`,
 //! then [`server`] and [`client`]. `commands` and `name` are what the chat can do. The rest is
-//! hardening, for a second reading: [`accept`] (the connection limit, errors), [`token_bucket`]
+//! hardening, for a second reading: [`accept`] (the connection limit, errors), `token_bucket`
 //! (the rate limit), `operator` (a member without a socket), [`console`] (keyboard and output),
 //! [`signals`] and `timer`.
 
@@ -43,5 +43,5 @@ pub mod server;
 mod session;
 pub mod signals;
 mod timer;
-pub mod token_bucket;
+mod token_bucket;
 pub mod writer;

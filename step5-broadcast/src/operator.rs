@@ -13,7 +13,7 @@ use crate::batch::Batch;
 use crate::hub::{Event, OPERATOR};
 use crate::reader::{LINES, PERMITS, acquire};
 
-/// How long a full output may hold its room up, once.
+/// How long each stall of the output may hold up the room.
 const STALL: Duration = Duration::from_millis(250);
 
 /// Serves the operator until the hub drops the sender. EOF ends the keyboard only.

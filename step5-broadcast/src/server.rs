@@ -81,7 +81,7 @@ pub async fn run(
     let _sessions = accepting.await?;
     // Readers may be waiting for space in the event queue. It closes when the last session ends.
     while let Ok(Some(_)) = timeout_at(deadline, inbox.events.recv()).await {}
-    // An output that is closed or that nobody reads is no reason to fail, or to stay.
+    // An output that is closed or stalled is no reason to fail, or to wait longer.
     let _ = timeout_at(deadline, console.printed.recv()).await;
     Ok(())
 }
