@@ -104,11 +104,6 @@ impl Process {
         self.stdin = None;
     }
 
-    /// The handle of stdin, to write from another thread.
-    pub fn take_stdin(&mut self) -> ChildStdin {
-        self.stdin.take().expect("an open stdin")
-    }
-
     /// Waits for the process to end, at most for `limit`. Returns the exit code, or -1 for a
     /// signal.
     pub fn exit_within(&mut self, limit: Duration) -> i32 {
