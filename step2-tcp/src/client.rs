@@ -15,7 +15,7 @@ use crate::console::status;
 pub(crate) const POLL: Duration = Duration::from_millis(100);
 
 /// How long the reader prints what still arrives after `/exit`.
-const LINGER: Duration = Duration::from_secs(1);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why the writer ends the chat. A channel that closes without this message means EOF, or a lost
 /// connection, which the reader notices: no more
@@ -95,7 +95,7 @@ fn write(
     }
 }
 
-/// Socket to output, until the other side leaves, or for [`LINGER`] after `/exit`.
+/// Socket to output, until the other side leaves, or for [`EXIT_TIMEOUT`] after `/exit`.
 fn read(mut stream: TcpStream, mut output: impl Write, on_exit: Receiver<Exit>) -> io::Result<()> {
     stream.set_read_timeout(Some(POLL))?;
     let mut decoder = LineDecoder::for_telnet(MAX_TEXT);
@@ -103,7 +103,7 @@ fn read(mut stream: TcpStream, mut output: impl Write, on_exit: Receiver<Exit>) 
     let mut deadline = None;
     loop {
         match on_exit.try_recv() {
-            Ok(Exit::Typed) => deadline = Some(Instant::now() + LINGER),
+            Ok(Exit::Typed) => deadline = Some(Instant::now() + EXIT_TIMEOUT),
             Ok(Exit::Failed(error)) => return Err(error),
             // No message yet; or EOF on stdin, and there will be none.
             Err(_) => {}

@@ -1,7 +1,7 @@
 //! The accept loop: the connection limit, and errors that go away by themselves.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown as Close, SocketAddr, TcpListener, TcpStream};
+use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use common::Line;
 use crossbeam_channel::{RecvTimeoutError, Sender, TryRecvError};
 
+use crate::batch::OPERATOR;
 use crate::console::status;
-use crate::hub::{Event, OPERATOR};
+use crate::hub::Event;
 use crate::session;
 use crate::signals::Shutdown;
 
@@ -20,11 +21,14 @@ const MIN_BACKOFF: Duration = Duration::from_millis(10);
 /// The longest pause. Below 1 s: that is when a client whose SYN was dropped tries again.
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 
+/// How long [`wake`] tries to connect, and how long it pauses before it tries again.
+const WAKE: Duration = Duration::from_millis(10);
+
 /// How often errors are reported.
 const REPORT: Duration = Duration::from_secs(1);
 
-/// Starts a session for each connection until `stop` closes. Holds a sender of `events`, as every
-/// session does.
+/// Starts a session for each connection until `on_stop` closes. Holds a sender of `events`, as
+/// every session does.
 ///
 /// A connection slot is free again when its session has ended and its socket is closed. So the
 /// limit bounds threads and file descriptors, not only members.
@@ -32,7 +36,7 @@ pub(crate) fn run(
     listener: TcpListener,
     max_clients: usize,
     events: Sender<Event>,
-    stop: Shutdown,
+    on_stop: Shutdown,
 ) {
     let slots = Slots::default();
     let mut id = OPERATOR;
@@ -40,7 +44,7 @@ pub(crate) fn run(
     loop {
         // A thread that is blocked here sees nothing else, so `wake` connects.
         let accepted = listener.accept();
-        if stop.try_recv() == Err(TryRecvError::Disconnected) {
+        if on_stop.try_recv() == Err(TryRecvError::Disconnected) {
             return;
         }
         let started = match accepted {
@@ -63,7 +67,8 @@ pub(crate) fn run(
         match started {
             Ok(_) => backoff.errors = 0,
             Err(error) => {
-                if stop.recv_timeout(backoff.next(&error)) == Err(RecvTimeoutError::Disconnected) {
+                if on_stop.recv_timeout(backoff.next(&error)) == Err(RecvTimeoutError::Disconnected)
+                {
                     return;
                 }
             }
@@ -108,12 +113,12 @@ fn refuse(mut stream: TcpStream) {
     }
     // If any of this fails, the client is gone already.
     let _ = stream.write(format!("{}\n", Line::Error("server is full")).as_bytes());
-    let _ = stream.shutdown(Close::Write);
+    let _ = stream.shutdown(net::Shutdown::Write);
     // Closing a socket with unread input resets the connection, which destroys the line.
     let _ = stream.read(&mut [0; 4096]);
 }
 
-/// Ends an accept loop whose `stop` is closed. It may be blocked in `accept`, so a throw-away
+/// Ends an accept loop whose `on_stop` is closed. It may be blocked in `accept`, so a throw-away
 /// connection wakes it. Connecting fails while no file descriptor is free: try until `deadline`.
 pub(crate) fn wake(
     mut addr: SocketAddr,
@@ -132,8 +137,8 @@ pub(crate) fn wake(
             return accepting.join().map_err(panicked);
         }
         // If it fails, the next one may succeed.
-        let _ = TcpStream::connect_timeout(&addr, MIN_BACKOFF);
-        thread::sleep(MIN_BACKOFF);
+        let _ = TcpStream::connect_timeout(&addr, WAKE);
+        thread::sleep(WAKE);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The console end: a writer that waits for the keyboard, and a reader that waits for the socket.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown as Close, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,12 +12,13 @@ use crossbeam_channel::{Receiver, Sender, at, bounded, never, select};
 use crate::console::{Console, status};
 
 /// How long the client prints what still arrives after `/exit`.
-pub const LINGER: Duration = Duration::from_secs(1);
+pub const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The errors after which a server closes the connection.
 const FINAL: [&str; 2] = ["server is full", "too slow"];
 
-/// Chats over `stream` until the server ends the connection, or for [`LINGER`] after `/exit`.
+/// Chats over `stream` until the server ends the connection, or for [`EXIT_TIMEOUT`] after
+/// `/exit`.
 ///
 /// # Errors
 ///
@@ -46,21 +47,21 @@ pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
             let _ = end.send(read(&stream, console.output));
         }
     })?;
-    let mut result = Ok(());
+    let mut ended = Ok(());
     let mut deadline = None;
     let result = loop {
         select! {
             // Happens once: then the channel is closed, and a closed channel is always ready.
             recv(on_end) -> end => {
-                result = end.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")));
+                ended = end.unwrap_or_else(|_| Err(io::Error::other("the reader panicked")));
                 // The last sender: the printer prints what is queued and ends.
                 drop(keep_printing.take());
                 on_end = never();
             }
-            recv(console.printed) -> printed => break printed.unwrap_or(Ok(())).and(result),
+            recv(console.printed) -> printed => break printed.unwrap_or(Ok(())).and(ended),
             // A closed channel only means that no more lines will be typed: read on until the end.
             recv(on_exit) -> exit => match exit {
-                Ok(Ok(())) => deadline = Some(Instant::now() + LINGER),
+                Ok(Ok(())) => deadline = Some(Instant::now() + EXIT_TIMEOUT),
                 Ok(Err(error)) => break Err(io::Error::other(error)),
                 Err(_) => on_exit = never(),
             },
@@ -68,7 +69,7 @@ pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
         }
     };
     // Wakes a reader that is blocked; nothing gentler does. Fails if the connection is lost.
-    let _ = stream.shutdown(Close::Both);
+    let _ = stream.shutdown(Shutdown::Both);
     result
 }
 
@@ -109,7 +110,7 @@ fn write(
         }
     }
     // Fails if the connection is lost, which the reader notices.
-    let _ = stream.shutdown(Close::Write);
+    let _ = stream.shutdown(Shutdown::Write);
     if let Some(leave) = leave {
         // Fails if the chat has ended.
         let _ = exit.send(leave);

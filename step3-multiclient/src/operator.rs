@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use crate::hub::Batch;
+use crate::batch::Batch;
 
 /// How long each stall of the output may hold up the room.
 const STALL: Duration = Duration::from_millis(250);
@@ -13,22 +13,22 @@ const STALL: Duration = Duration::from_millis(250);
 /// dropped.
 #[derive(Debug)]
 pub(crate) struct Output {
-    outbox: Sender<Batch>,
+    printer: Sender<Batch>,
     stalled: bool,
 }
 
 impl Output {
     /// An output that has not stalled.
-    pub(crate) fn new(outbox: Sender<Batch>) -> Self {
-        Self { outbox, stalled: false }
+    pub(crate) fn new(printer: Sender<Batch>) -> Self {
+        Self { printer, stalled: false }
     }
 
     /// Waits for at most [`STALL`]. After that it drops batches, until everything queued has been
     /// printed.
     pub(crate) fn send(&mut self, batch: Batch) {
-        if self.stalled && !self.outbox.is_empty() {
+        if self.stalled && !self.printer.is_empty() {
             return;
         }
-        self.stalled = self.outbox.send_timeout(batch, STALL).is_err();
+        self.stalled = self.printer.send_timeout(batch, STALL).is_err();
     }
 }

@@ -63,13 +63,13 @@ pub fn run(
     shutdown: Shutdown,
     max_clients: usize,
 ) -> io::Result<()> {
-    let (events, inbox) = bounded(EVENTS);
-    let (stop, stopped) = bounded(0);
+    let (events, on_event) = bounded(EVENTS);
+    let (stop, on_stop) = bounded(0);
     let addr = listener.local_addr()?;
     let accepting = thread::Builder::new()
         .name("accept".into())
-        .spawn(move || accept::run(listener, max_clients, events, stopped))?;
-    let mut inbox = Inbox { events: inbox, typed: console.typed, shutdown };
+        .spawn(move || accept::run(listener, max_clients, events, on_stop))?;
+    let mut inbox = Inbox { events: on_event, typed: console.typed, shutdown };
     hub::run(Hub::new(console.output), &mut inbox);
 
     // The hub is gone, and with it every outbox: the writers write their goodbyes.

@@ -2,7 +2,7 @@
 //! waits for the outbox.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown as Close, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use common::{Line, LineDecoder, LineError, MAX_TEXT};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::batch::{Batch, Id};
 use crate::console::status;
-use crate::hub::{Batch, Event, Id};
+use crate::hub::Event;
 
 /// The capacity of an outbox in batches. When it is full, the hub waits.
 const OUTBOX: usize = 256;
@@ -84,10 +85,10 @@ pub(crate) fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
     let _ = write(&stream, guard, outbox);
     // Closing a socket with unread input resets the connection, which destroys the last lines. So
     // the reader goes on until the client closes its side.
-    let _ = stream.shutdown(Close::Write);
+    let _ = stream.shutdown(Shutdown::Write);
     let _ = on_end.recv_timeout(LINGER);
     // Wakes a reader that is blocked; nothing gentler does. Fails if the connection is lost.
-    let _ = stream.shutdown(Close::Both);
+    let _ = stream.shutdown(Shutdown::Both);
     // If the reader panicked, its guard has reported it.
     let _ = reader.join();
 }

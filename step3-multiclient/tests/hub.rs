@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use step3_multiclient::hub::{self, Batch, Event, Hub, Id, Inbox};
+use step3_multiclient::batch::{Batch, Id};
+use step3_multiclient::hub::{self, Event, Hub, Inbox};
 
 fn join(events: &Sender<Event>, id: Id) -> Receiver<Batch> {
     let (sender, outbox) = bounded(2);

@@ -16,12 +16,13 @@ use tokio::time::{Instant, sleep_until};
 use crate::console::{Console, status};
 
 /// How long the client prints what still arrives after `/exit`.
-pub const LINGER: Duration = Duration::from_secs(1);
+pub const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The errors after which a server closes the connection.
 const FINAL: [&str; 2] = ["server is full", "too slow"];
 
-/// Chats over `stream` until the server ends the connection, or for [`LINGER`] after `/exit`.
+/// Chats over `stream` until the server ends the connection, or for [`EXIT_TIMEOUT`] after
+/// `/exit`.
 ///
 /// # Errors
 ///
@@ -43,20 +44,20 @@ pub async fn run(stream: TcpStream, mut console: Console) -> io::Result<()> {
         // Fails if the chat has ended.
         let _ = end.send(read(input, console.output).await).await;
     });
-    let mut result = Ok(());
+    let mut ended = Ok(());
     let mut deadline = None;
     loop {
         select! {
             // Happens once: then the channel is closed, and a closed channel is always ready.
             end = on_end.recv(), if keep_printing.is_some() => {
-                result = end.unwrap_or_else(|| Err(io::Error::other("the reader panicked")));
+                ended = end.unwrap_or_else(|| Err(io::Error::other("the reader panicked")));
                 // The last sender: the printer prints what is queued and ends.
                 keep_printing = None;
             }
-            printed = console.printed.recv() => return printed.unwrap_or(Ok(())).and(result),
+            printed = console.printed.recv() => return printed.unwrap_or(Ok(())).and(ended),
             // A closed channel only means that no more lines will be typed: read on until the end.
             Some(exit) = on_exit.recv() => match exit {
-                Ok(()) => deadline = Some(Instant::now() + LINGER),
+                Ok(()) => deadline = Some(Instant::now() + EXIT_TIMEOUT),
                 Err(error) => return Err(io::Error::other(error)),
             },
             () = expiry(deadline) => return Err(ErrorKind::TimedOut.into()),

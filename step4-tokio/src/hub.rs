@@ -1,31 +1,19 @@
 //! The hub: the actor that owns the room.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{Input, Line, LineError};
 use tokio::select;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
 
+use crate::batch::{Audience, Batch, Delivery, Id, OPERATOR, Pending};
 use crate::operator::Output;
 use crate::signals::{Shutdown, requested};
-
-/// A unique id of a member, never reused.
-pub type Id = u64;
-
-/// The id of the operator, the member at the server's console.
-pub const OPERATOR: Id = 0;
-
-/// Whole lines, rendered once and shared by all outboxes.
-pub type Batch = Arc<str>;
 
 /// The capacity of the event queue. Keep it small: a new line has to wait behind everything that
 /// is queued here.
 pub(crate) const EVENTS: usize = 32;
-
-/// A batch is full when it has this many bytes; its last line may exceed it.
-const BATCH: usize = 16 * 1024;
 
 /// A message to the hub.
 #[derive(Debug)]
@@ -93,30 +81,7 @@ pub struct Hub {
     /// entries, so that every client joins and leaves between the right two batches.
     outboxes: BTreeMap<Id, Sender<Batch>>,
     operator: Output,
-    pending: VecDeque<Delivery>,
-}
-
-/// A decision of `handle` that `deliver` carries out, in order.
-#[derive(Debug)]
-enum Delivery {
-    Join(Id, Sender<Batch>),
-    Lines(Audience, String),
-    Leave(Id),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Audience {
-    Only(Id),
-    AllBut(Id),
-}
-
-impl Audience {
-    fn includes(self, id: Id) -> bool {
-        match self {
-            Self::Only(member) => id == member,
-            Self::AllBut(author) => id != author,
-        }
-    }
+    pending: Pending,
 }
 
 impl Hub {
@@ -127,7 +92,7 @@ impl Hub {
             members: BTreeSet::from([OPERATOR]),
             outboxes: BTreeMap::new(),
             operator: Output::new(operator),
-            pending: VecDeque::new(),
+            pending: Pending::default(),
         }
     }
 
@@ -146,9 +111,9 @@ impl Hub {
     fn join(&mut self, id: Id, outbox: Sender<Batch>) {
         let name = name(id);
         self.members.insert(id);
-        self.pending.push_back(Delivery::Join(id, outbox));
-        self.send(Audience::Only(id), Line::Notice(&format!("you are {name}")));
-        self.send(Audience::AllBut(id), Line::Notice(&format!("{name} joined")));
+        self.pending.push(Delivery::Join(id, outbox));
+        self.pending.push_line(Audience::Only(id), Line::Notice(&format!("you are {name}")));
+        self.pending.push_line(Audience::AllBut(id), Line::Notice(&format!("{name} joined")));
     }
 
     fn receive(&mut self, id: Id, line: Result<String, LineError>) {
@@ -161,41 +126,31 @@ impl Hub {
                 Input::Blank => return,
                 Input::Text(text) => {
                     let name = &name(id);
-                    return self.send(Audience::AllBut(id), Line::Said { name, text });
+                    return self.pending.push_line(Audience::AllBut(id), Line::Said { name, text });
                 }
                 Input::Command { .. } => format!("unknown command: {line}"),
             },
             Err(error) => error.to_string(),
         };
-        self.send(Audience::Only(id), Line::Error(&error));
+        self.pending.push_line(Audience::Only(id), Line::Error(&error));
     }
 
     fn leave(&mut self, id: Id) {
         if !self.members.remove(&id) {
             return;
         }
-        self.pending.push_back(Delivery::Leave(id));
+        self.pending.push(Delivery::Leave(id));
         if id == OPERATOR {
             self.open = false;
         } else {
             let left = format!("{} left", name(id));
-            self.send(Audience::AllBut(id), Line::Notice(&left));
-        }
-    }
-
-    /// Appends a line to the last batch, if it has the same audience and is not full.
-    fn send(&mut self, to: Audience, line: Line<'_>) {
-        match self.pending.back_mut() {
-            Some(Delivery::Lines(last, lines)) if *last == to && lines.len() < BATCH => {
-                *lines += &format!("{line}\n");
-            }
-            _ => self.pending.push_back(Delivery::Lines(to, format!("{line}\n"))),
+            self.pending.push_line(Audience::AllBut(id), Line::Notice(&left));
         }
     }
 
     /// Carries out all decisions: the only place where the hub waits.
     async fn deliver(&mut self, shutdown: &Shutdown) {
-        while let Some(delivery) = self.pending.pop_front() {
+        while let Some(delivery) = self.pending.pop() {
             // Slow clients must not delay the end of the server.
             if requested(shutdown) {
                 return;
@@ -213,9 +168,9 @@ impl Hub {
     async fn deliver_batch(&mut self, to: Audience, batch: Batch) {
         let mut gone = Vec::new();
         for (&id, outbox) in self.outboxes.iter().filter(|(id, _)| to.includes(**id)) {
-            // `try_send` first: an outbox is rarely full. Each awaited `send` counts against the
-            // task's budget (cooperative scheduling), so the hub would yield in the middle of a
-            // delivery. Without `try_send`, a hub had a tenth of the throughput.
+            // `try_send` first: an outbox is rarely full. On Tokio, each awaited `send` counts against
+            // the task's budget (cooperative scheduling), so the hub would yield in the middle of a
+            // delivery: it had a tenth of the throughput. On threads, `send` alone would do.
             let sent = match outbox.try_send(batch.clone()) {
                 Err(TrySendError::Full(batch)) => outbox.send(batch).await.is_ok(),
                 sent => sent.is_ok(),

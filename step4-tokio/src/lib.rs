@@ -22,11 +22,12 @@
 //!   writer drains the outbox, writes the goodbye and shuts its side down. `/exit`, EOF from a
 //!   client and the shutdown of the server all take this path.
 //!
-//! Read [`hub`] first, then [`session`], [`server`] and [`client`]. The rest is hardening, for a
-//! second reading: `accept` (the connection limit, errors), [`console`] (keyboard and output),
+//! Read [`hub`] first, then [`batch`], [`session`], [`server`] and [`client`]. The rest is hardening,
+//! for a second reading: `accept` (the connection limit, errors), [`console`] (keyboard and output),
 //! `operator` (an output that stalls) and [`signals`].
 
 mod accept;
+pub mod batch;
 pub mod client;
 pub mod console;
 pub mod hub;

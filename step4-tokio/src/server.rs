@@ -65,10 +65,10 @@ pub async fn run(
     shutdown: Shutdown,
     max_clients: usize,
 ) -> io::Result<()> {
-    let (events, inbox) = channel(EVENTS);
-    let (stop, stopped) = channel(1);
-    let accepting = tokio::spawn(accept::run(listener, max_clients, events, stopped));
-    let mut inbox = Inbox { events: inbox, typed: console.typed, shutdown };
+    let (events, on_event) = channel(EVENTS);
+    let (stop, on_stop) = channel(1);
+    let accepting = tokio::spawn(accept::run(listener, max_clients, events, on_stop));
+    let mut inbox = Inbox { events: on_event, typed: console.typed, shutdown };
     hub::run(Hub::new(console.output), &mut inbox).await;
 
     // The hub is gone, and with it every outbox: the writers write their goodbyes.

@@ -13,7 +13,8 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::hub::{Batch, Event, Id};
+use crate::batch::{Batch, Id};
+use crate::hub::Event;
 
 /// The capacity of an outbox in batches. When it is full, the hub waits.
 const OUTBOX: usize = 256;

@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 
-use step4_tokio::hub::{self, Batch, Event, Hub, Id, Inbox};
+use step4_tokio::batch::{Batch, Id};
+use step4_tokio::hub::{self, Event, Hub, Inbox};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{self, JoinHandle};
 

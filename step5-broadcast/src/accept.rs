@@ -1,7 +1,7 @@
 //! The accept loop: the connection limit, and errors that go away by themselves.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown as Close;
+use std::net;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use tokio::time::{Instant, timeout};
 
 use tracing::warn;
 
-use crate::hub::{Event, OPERATOR};
+use crate::batch::OPERATOR;
+use crate::hub::Event;
 use crate::session;
 use crate::signals::Shutdown;
 
@@ -45,8 +46,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 
-/// Starts a session for each connection until `stop` closes. Holds a sender of `events`, as every
-/// session does.
+/// Starts a session for each connection until `on_stop` closes. Holds a sender of `events`, as
+/// every session does.
 ///
 /// A connection slot is free again when its session has ended and its socket is closed. So the
 /// limit bounds tasks and file descriptors, not only members.
@@ -54,7 +55,7 @@ pub(crate) async fn run(
     listener: TcpListener,
     limits: Limits,
     events: Sender<Event>,
-    mut stop: Shutdown,
+    mut on_stop: Shutdown,
 ) -> JoinSet<()> {
     let mut sessions = JoinSet::new();
     let slots = Arc::new(Semaphore::new(limits.max_clients.min(Semaphore::MAX_PERMITS)));
@@ -66,7 +67,7 @@ pub(crate) async fn run(
             accepted = listener.accept() => accepted,
             // Without this, the set would grow with every session that has ended.
             Some(_) = sessions.join_next() => continue,
-            _ = stop.recv() => return sessions,
+            _ = on_stop.recv() => return sessions,
         };
         match accepted {
             Ok((stream, addr)) => {
@@ -86,7 +87,7 @@ pub(crate) async fn run(
             // The client gave up before it was accepted.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             Err(error) => {
-                if timeout(backoff.next(&error), stop.recv()).await.is_ok() {
+                if timeout(backoff.next(&error), on_stop.recv()).await.is_ok() {
                     return sessions;
                 }
             }
@@ -125,7 +126,7 @@ fn refuse(stream: TcpStream) {
     let Ok(mut stream) = stream.into_std() else { return };
     // If any of this fails, the client is gone already.
     let _ = stream.write(format!("{}\n", Line::Error("server is full")).as_bytes());
-    let _ = stream.shutdown(Close::Write);
+    let _ = stream.shutdown(net::Shutdown::Write);
     // Closing a socket with unread input resets the connection, which destroys the line.
     let _ = stream.read(&mut [0; 4096]);
 }

@@ -1,4 +1,4 @@
-//! What travels to clients: lines that are rendered once and shared.
+//! What travels to clients, and which of them receive it.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -9,7 +9,11 @@ use std::{iter, mem};
 use memchr::{memchr, memchr_iter};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::hub::Id;
+/// A unique id of a member, never reused.
+pub type Id = u64;
+
+/// The id of the operator, the member at the server's console.
+pub const OPERATOR: Id = 0;
 
 /// The right to have the lines of one read in flight, or bytes of unread private messages.
 /// Everything that these lines cause holds a clone. The permit returns to its semaphore when the
@@ -24,7 +28,7 @@ pub struct Batch {
     bytes: Vec<u8>,
     runs: Vec<Run>,
     permits: Vec<Permit>,
-    /// Notified when the last recipient drops the batch. `None` for a private batch.
+    /// Notified when the last recipient drops the batch. `None` for a unicast batch.
     done: Option<Arc<Notify>>,
 }
 
@@ -50,13 +54,13 @@ impl Batch {
     }
 
     /// Rendered lines for one client. The first may be the end of a line that is partly written.
-    pub(crate) fn private(bytes: Vec<u8>, permit: Option<Permit>) -> Self {
+    pub(crate) fn unicast(bytes: Vec<u8>, permit: Option<Permit>) -> Self {
         let run = Run { hidden_from: Vec::new(), end: bytes.len() };
         Self { bytes, runs: vec![run], permits: permit.into_iter().collect(), done: None }
     }
 
     /// Whether the lines are for one client alone. Then the client receives them even if it lags.
-    pub(crate) fn is_private(&self) -> bool {
+    pub(crate) fn is_unicast(&self) -> bool {
         self.done.is_none()
     }
 

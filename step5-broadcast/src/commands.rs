@@ -1,12 +1,12 @@
-//! The commands. Each returns the notice that answers it, if it has an answer.
+//! The commands. Each returns the notice that is its reply, if it has one.
 
 use std::fmt::Display;
 use std::sync::Arc;
 
 use common::{Line, MAX_TEXT};
 
-use crate::batch::Permit;
-use crate::hub::{Hub, Id, OPERATOR};
+use crate::batch::{Id, OPERATOR, Permit};
+use crate::hub::Hub;
 use crate::name;
 
 const HELP: &str =
@@ -37,7 +37,7 @@ impl Hub {
             ("who", "") => Ok(Some(self.list_members(id))),
             ("help", "") => Ok(Some(HELP.into())),
             ("me", text) => {
-                self.say(id, text, permit, |name, text| Line::Action { name, text });
+                self.broadcast(id, text, permit, |name, text| Line::Action { name, text });
                 Ok(None)
             }
             ("msg", _) => self.message(id, first, rest.trim_start_matches([' ', '\t'])),
@@ -59,7 +59,7 @@ impl Hub {
             return Err(format!("you are {new} already"));
         }
         let notice = format!("{old} is now {new}");
-        self.say(id, &notice, permit, |_, notice| Line::Notice(notice));
+        self.broadcast(id, &notice, permit, |_, notice| Line::Notice(notice));
         self.names.remove(&name::key(&old));
         self.names.insert(key, id);
         if let Some(member) = self.members.get_mut(&id) {
@@ -74,8 +74,8 @@ impl Hub {
         if self.members[&id].room == room {
             return Err(format!("you are in {name} already"));
         }
-        self.exit(id, Some(permit));
-        self.enter(id, room, Vec::new(), Some(permit.clone()));
+        self.leave_room(id, Some(permit));
+        self.enter_room(id, room, Vec::new(), Some(permit.clone()));
         Ok(None)
     }
 
@@ -102,10 +102,10 @@ impl Hub {
             return Err(format!("{} has too many unread messages", addressee.name));
         };
         let sent = format!("to {}: {text}", addressee.name);
-        // A batch of its own: it must not share the permit of the answers.
-        self.flush_answers();
-        self.send(to, lines, Some(Arc::new(unread)));
-        self.flush_answers();
+        // A batch of its own: it must not share the permit of the replies.
+        self.flush_unicast();
+        self.send_to(to, lines, Some(Arc::new(unread)));
+        self.flush_unicast();
         Ok(Some(sent))
     }
 }

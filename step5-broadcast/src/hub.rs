@@ -10,18 +10,11 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::yield_now;
 use tracing::info;
 
-use crate::batch::{Batch, Permit};
+use crate::batch::{Batch, Id, OPERATOR, Permit};
 use crate::name::{self, GUEST, OPERATOR_NAME};
-use crate::room::Room;
-use crate::rooms::{LOBBY, RoomId};
+use crate::room::{LOBBY, Room, RoomId};
 use crate::signals::Shutdown;
 use crate::timer::expiry;
-
-/// A unique id of a member, never reused.
-pub type Id = u64;
-
-/// The id of the operator, the member at the server's console.
-pub const OPERATOR: Id = 0;
 
 /// The capacity of the event queue. Keep it small: a new line has to wait behind everything that
 /// is queued here.
@@ -84,7 +77,7 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
         hub.flush_rooms();
     }
     // What was said before the end arrives before the goodbye.
-    for room in hub.speaking.clone() {
+    for room in hub.unflushed.clone() {
         hub.announce(room);
         hub.flush(room);
     }
@@ -103,11 +96,11 @@ pub struct Hub {
     pub(crate) room_ids: BTreeMap<String, RoomId>,
     pub(crate) next_room: RoomId,
     /// The rooms with lines to send, or with a pending notice.
-    pub(crate) speaking: BTreeSet<RoomId>,
+    pub(crate) unflushed: BTreeSet<RoomId>,
     /// How many lines a room remembers.
     pub(crate) history: usize,
-    /// Private lines that are not sent yet, with their recipient and permit.
-    pub(crate) answers: Option<(Id, Vec<u8>, Option<Permit>)>,
+    /// Lines for one member that are not sent yet, with the member and their permit.
+    pub(crate) unicast: Option<(Id, Vec<u8>, Option<Permit>)>,
     /// Notified when all recipients of a batch have dropped it.
     pub(crate) batch_done: Arc<Notify>,
 }
@@ -139,14 +132,14 @@ impl Hub {
             Event::Received(id, lines, permit) => self.receive(id, lines, &permit),
             Event::Left(id) => self.leave(id, None),
         }
-        self.flush_answers();
+        self.flush_unicast();
     }
 
     fn join(&mut self, id: Id, outbox: Outbox) {
         let name = format!("{GUEST}{id}");
         let greeting = format!("{}\n", Line::Notice(&format!("you are {name}"))).into_bytes();
         self.add(id, name, outbox);
-        self.enter(id, LOBBY, greeting, None);
+        self.enter_room(id, LOBBY, greeting, None);
     }
 
     fn add(&mut self, id: Id, name: String, outbox: Outbox) {
@@ -162,26 +155,28 @@ impl Hub {
             // Others learn of a newcomer before they receive anything from it.
             let room = member.room;
             self.announce(room);
-            let answer = match &line {
-                Ok(line) => self.obey(id, line, permit),
+            let reply = match &line {
+                Ok(line) => self.execute(id, line, permit),
                 Err(error) => Err(error.to_string()),
             };
-            let answer = match &answer {
+            let reply = match &reply {
                 Ok(notice) => notice.as_deref().map(Line::Notice),
                 Err(reason) => Some(Line::Error(reason)),
             };
-            if let Some(answer) = answer {
-                let line = format!("{answer}\n").into();
-                self.send(id, line, Some(permit.clone()));
+            if let Some(reply) = reply {
+                let line = format!("{reply}\n").into();
+                self.send_to(id, line, Some(permit.clone()));
             }
         }
     }
 
-    fn obey(&mut self, id: Id, line: &str, permit: &Permit) -> Result<Option<String>, String> {
+    fn execute(&mut self, id: Id, line: &str, permit: &Permit) -> Result<Option<String>, String> {
         match Input::parse(line) {
             Input::Exit => self.leave(id, Some(permit)),
             Input::Blank => {}
-            Input::Text(text) => self.say(id, text, permit, |name, text| Line::Said { name, text }),
+            Input::Text(text) => {
+                self.broadcast(id, text, permit, |name, text| Line::Said { name, text })
+            }
             Input::Command { name, arg } => return self.command(id, (name, arg), line, permit),
         }
         Ok(None)
@@ -192,8 +187,8 @@ impl Hub {
             self.open = false;
             return;
         }
-        self.exit(id, permit);
-        self.flush_answers();
+        self.leave_room(id, permit);
+        self.flush_unicast();
         if let Some(member) = self.members.remove(&id) {
             info!(id, name = member.name, "left");
             self.names.remove(&name::key(&member.name));

@@ -9,8 +9,8 @@ use tokio::select;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 
-use crate::batch::Batch;
-use crate::hub::{Event, OPERATOR};
+use crate::batch::{Batch, OPERATOR};
+use crate::hub::Event;
 use crate::reader::{LINES, PERMITS, acquire};
 
 /// How long each stall of the output may hold up the room.
@@ -23,7 +23,7 @@ pub(crate) async fn run(
     events: Sender<Event>,
     mut outbox: UnboundedReceiver<Arc<Batch>>,
 ) {
-    let mut output = Output { outbox: output, stalled: false };
+    let mut output = Output { printer: output, stalled: false };
     let read = async {
         let permits = Arc::new(Semaphore::new(PERMITS));
         let mut lines = Vec::new();
@@ -55,7 +55,7 @@ pub(crate) async fn run(
 /// The operator's output. If it stays full, its lines are dropped.
 #[derive(Debug)]
 struct Output {
-    outbox: Sender<Arc<str>>,
+    printer: Sender<Arc<str>>,
     stalled: bool,
 }
 
@@ -63,9 +63,9 @@ impl Output {
     /// Waits for at most [`STALL`]. After that it drops batches, until everything queued has been
     /// printed.
     async fn send(&mut self, batch: Arc<str>) {
-        if self.stalled && self.outbox.capacity() < self.outbox.max_capacity() {
+        if self.stalled && self.printer.capacity() < self.printer.max_capacity() {
             return;
         }
-        self.stalled = self.outbox.send_timeout(batch, STALL).await.is_err();
+        self.stalled = self.printer.send_timeout(batch, STALL).await.is_err();
     }
 }

@@ -10,8 +10,8 @@ use tokio::select;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 
-use crate::batch::Permit;
-use crate::hub::{Event, Id};
+use crate::batch::{Id, Permit};
+use crate::hub::Event;
 use crate::token_bucket::TokenBucket;
 
 /// How many reads of a client may be in flight: sent to the hub, and some recipient's writer is

@@ -9,8 +9,13 @@ use common::Line;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::batch::{Batch, Permit};
-use crate::hub::Id;
+use crate::batch::{Batch, Id, Permit};
+
+/// A unique id of a room, never reused: not even by a later room of the same name.
+pub(crate) type RoomId = u64;
+
+/// The room in which every member starts. It always exists.
+pub(crate) const LOBBY: RoomId = 0;
 
 /// A draft is full when it has this many bytes: it is sent even if a batch is in flight.
 const BATCH: usize = 256 * 1024;
@@ -48,7 +53,7 @@ impl Room {
     }
 
     /// Adds a line of `author` to the next batch. Returns whether the batch is full.
-    pub(crate) fn say(&mut self, author: Id, line: Line<'_>, permit: &Permit) -> bool {
+    pub(crate) fn append(&mut self, author: Id, line: Line<'_>, permit: &Permit) -> bool {
         let start = self.draft.bytes().len();
         self.draft.hold(permit);
         self.draft.push(&[author], line);

@@ -6,16 +6,10 @@ use std::time::Duration;
 use common::Line;
 use tokio::time::Instant;
 
-use crate::batch::{Batch, Permit};
-use crate::hub::{Hub, Id};
+use crate::batch::{Batch, Id, Permit};
+use crate::hub::Hub;
 use crate::name;
-use crate::room::Room;
-
-/// A unique id of a room, never reused: not even by a later room of the same name.
-pub(crate) type RoomId = u64;
-
-/// The room in which every member starts. It always exists.
-pub(crate) const LOBBY: RoomId = 0;
+use crate::room::{LOBBY, Room, RoomId};
 
 /// The maximum number of rooms.
 const ROOMS: usize = 1000;
@@ -54,10 +48,11 @@ impl Hub {
         Some(id)
     }
 
-    /// Moves a member into a room. The member receives `text`, the welcome and everything that follows.
+    /// Moves a member into a room. The member receives `text`, the welcome and everything that
+    /// follows.
     ///
     /// The room is flushed first: the lines so far are in the history, not in the member's outbox.
-    pub(crate) fn enter(
+    pub(crate) fn enter_room(
         &mut self,
         id: Id,
         room: RoomId,
@@ -74,7 +69,7 @@ impl Hub {
         }
         self.flush(room);
         self.room(room).write_welcome(&mut text);
-        self.send(id, text, permit.clone());
+        self.send_to(id, text, permit.clone());
         self.room(room).members.insert(id);
         self.room(room).joined.push((id, name));
         self.coalesce(room, permit.as_ref());
@@ -82,7 +77,7 @@ impl Hub {
 
     /// Takes a member out of its room. It still receives everything that the room has said so far.
     /// An empty room is removed, except the lobby.
-    pub(crate) fn exit(&mut self, id: Id, permit: Option<&Permit>) {
+    pub(crate) fn leave_room(&mut self, id: Id, permit: Option<&Permit>) {
         let Some(member) = self.members.get(&id) else { return };
         let (room, name) = (member.room, member.name.clone());
         self.flush(room);
@@ -92,7 +87,7 @@ impl Hub {
             self.coalesce(room, permit);
         } else if let Some(ended) = self.rooms.remove(&room) {
             self.room_ids.remove(&name::key(&ended.name));
-            self.speaking.remove(&room);
+            self.unflushed.remove(&room);
         }
     }
 
@@ -103,24 +98,24 @@ impl Hub {
         permit.iter().for_each(|permit| room.draft.hold(permit));
         let wait = COALESCE + COALESCE_EACH * room.members.len() as u32;
         room.notice_due.get_or_insert_with(|| Instant::now() + wait);
-        self.speaking.insert(id);
+        self.unflushed.insert(id);
     }
 
     /// Announces the pending joins and leaves of a room now.
     pub(crate) fn announce(&mut self, id: RoomId) {
         if self.room(id).notice_due.is_some() {
             self.room(id).announce();
-            self.speaking.insert(id);
+            self.unflushed.insert(id);
         }
     }
 
     /// When the next notice is due.
     pub(crate) fn notice_due(&self) -> Option<Instant> {
-        self.speaking.iter().filter_map(|id| self.rooms[id].notice_due).min()
+        self.unflushed.iter().filter_map(|id| self.rooms[id].notice_due).min()
     }
 
     /// Sends a line to the other members of a member's room.
-    pub(crate) fn say(
+    pub(crate) fn broadcast(
         &mut self,
         id: Id,
         text: &str,
@@ -130,31 +125,31 @@ impl Hub {
         if let Some(member) = self.members.get(&id)
             && let Some(room) = self.rooms.get_mut(&member.room)
         {
-            self.speaking.insert(member.room);
-            if room.say(id, line(&member.name, text), permit) {
+            self.unflushed.insert(member.room);
+            if room.append(id, line(&member.name, text), permit) {
                 self.flush(member.room);
             }
         }
     }
 
     /// Sends lines to one member, behind everything that its room has said so far. They wait until
-    /// the event is handled, so that all answers to one read are one batch.
-    pub(crate) fn send(&mut self, id: Id, lines: Vec<u8>, permit: Option<Permit>) {
+    /// the event is handled, so that all lines that one read causes for it are one batch.
+    pub(crate) fn send_to(&mut self, id: Id, lines: Vec<u8>, permit: Option<Permit>) {
         let Some(room) = self.members.get(&id).map(|member| member.room) else { return };
         self.flush(room);
-        match &mut self.answers {
-            Some((last, answers, _)) if *last == id => answers.extend(lines),
+        match &mut self.unicast {
+            Some((last, queued, _)) if *last == id => queued.extend(lines),
             _ => {
-                self.flush_answers();
-                self.answers = Some((id, lines, permit));
+                self.flush_unicast();
+                self.unicast = Some((id, lines, permit));
             }
         }
     }
 
-    /// Sends the lines that [`send`](Self::send) left waiting.
-    pub(crate) fn flush_answers(&mut self) {
-        if let Some((id, lines, permit)) = self.answers.take() {
-            self.put(id, Arc::new(Batch::private(lines, permit)));
+    /// Sends the lines that [`send_to`](Self::send_to) left waiting.
+    pub(crate) fn flush_unicast(&mut self) {
+        if let Some((id, lines, permit)) = self.unicast.take() {
+            self.deliver(id, Arc::new(Batch::unicast(lines, permit)));
         }
     }
 
@@ -163,14 +158,14 @@ impl Hub {
         let bytes = (HISTORY / self.rooms.len()).max(MIN_HISTORY);
         let lines = self.history;
         if let Some(batch) = self.room(room).take_batch(lines, bytes) {
-            self.flush_answers();
+            self.flush_unicast();
             for id in &self.rooms[&room].members {
-                self.put(*id, batch.clone());
+                self.deliver(*id, batch.clone());
             }
         }
     }
 
-    fn put(&self, id: Id, batch: Arc<Batch>) {
+    fn deliver(&self, id: Id, batch: Arc<Batch>) {
         if let Some(member) = self.members.get(&id) {
             // Fails if the session has ended; its `Left` is on the way.
             let _ = member.outbox.send(batch);
@@ -181,7 +176,7 @@ impl Hub {
     /// are ready. So one batch of a room is in flight: until its writers are done, the draft grows.
     pub(crate) fn flush_rooms(&mut self) {
         let now = Instant::now();
-        for id in self.speaking.iter().copied().collect::<Vec<_>>() {
+        for id in self.unflushed.iter().copied().collect::<Vec<_>>() {
             if self.room(id).notice_due.is_some_and(|due| due <= now) {
                 self.announce(id);
             }
@@ -189,7 +184,7 @@ impl Hub {
                 self.flush(id);
                 // A room with a pending notice still has something to send later.
                 if self.room(id).notice_due.is_none() {
-                    self.speaking.remove(&id);
+                    self.unflushed.remove(&id);
                 }
             }
         }

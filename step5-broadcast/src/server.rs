@@ -66,12 +66,12 @@ pub async fn run(
     shutdown: Shutdown,
     limits: Limits,
 ) -> io::Result<()> {
-    let (events, inbox) = channel(EVENTS);
-    let (stop, stopped) = channel(1);
+    let (events, on_event) = channel(EVENTS);
+    let (stop, on_stop) = channel(1);
     let (sender, outbox) = unbounded_channel();
     tokio::spawn(operator::run(console.typed, console.output, events.clone(), outbox));
-    let accepting = tokio::spawn(accept::run(listener, limits, events, stopped));
-    let mut inbox = Inbox { events: inbox, shutdown };
+    let accepting = tokio::spawn(accept::run(listener, limits, events, on_stop));
+    let mut inbox = Inbox { events: on_event, shutdown };
     hub::run(Hub::new(sender, limits.history), &mut inbox).await;
 
     // The hub is gone, and with it every outbox: the writers write their goodbyes.

@@ -15,8 +15,8 @@ use tokio::sync::mpsc::{Sender, UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::batch::Batch;
-use crate::hub::{Event, Id};
+use crate::batch::{Batch, Id};
+use crate::hub::Event;
 use crate::reader::read;
 use crate::timer::expiry;
 use crate::writer::Writer;

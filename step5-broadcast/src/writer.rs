@@ -10,8 +10,7 @@ use std::time::Duration;
 use common::Line;
 use tokio::time::Instant;
 
-use crate::batch::Batch;
-use crate::hub::Id;
+use crate::batch::{Batch, Id};
 
 /// The stall budget: how much time the client's stalls may take before it lags. It refills slowly.
 pub const STALL_BUDGET: Duration = Duration::from_millis(500);
@@ -41,9 +40,9 @@ const SLICES: usize = 64;
 /// - *Stalled*: the socket is full. The batch waits, and the client's room with it, until the
 ///   socket has accepted it, or until the stall budget is spent. A new stall begins after each
 ///   64 KiB.
-/// - *Lagging*: the budget is spent. The writer takes every batch at once: it keeps private ones,
+/// - *Lagging*: the budget is spent. The writer takes every batch at once: it keeps unicast ones,
 ///   and it drops and counts the lines of the room. The count goes to the client at the place of
-///   the gap: before the next private batch, or when the socket has accepted everything else. The
+///   the gap: before the next unicast batch, or when the socket has accepted everything else. The
 ///   writer is ready again when nothing is left to write.
 #[derive(Debug)]
 pub struct Writer {
@@ -109,7 +108,7 @@ impl Writer {
 
     /// Takes a batch from the outbox.
     pub fn push(&mut self, batch: Arc<Batch>) {
-        if self.state == State::Lagging && !batch.is_private() {
+        if self.state == State::Lagging && !batch.is_unicast() {
             self.missed += batch.lines_behind(self.id, 0);
             return;
         }
@@ -137,7 +136,7 @@ impl Writer {
     }
 
     fn push_bytes(&mut self, bytes: Vec<u8>) {
-        self.queue.push_back(Arc::new(Batch::private(bytes, None)));
+        self.queue.push_back(Arc::new(Batch::unicast(bytes, None)));
     }
 
     /// Writes to `sink` until everything is written, or until the sink refuses with `WouldBlock`.
@@ -253,7 +252,7 @@ impl Writer {
         }
         self.state = State::Lagging;
         self.budget = Duration::ZERO;
-        if self.queue.front().is_some_and(|batch| !batch.is_private())
+        if self.queue.front().is_some_and(|batch| !batch.is_unicast())
             && let Some(batch) = self.queue.pop_front()
         {
             // Complete the line that is partly written. The lines behind it are missed.

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use step5_broadcast::batch::Batch;
-use step5_broadcast::hub::{self, Event, Hub, Id, Inbox, OPERATOR};
+use step5_broadcast::batch::{Batch, Id, OPERATOR};
+use step5_broadcast::hub::{self, Event, Hub, Inbox};
 use step5_broadcast::writer::Writer;
 use tokio::runtime::Builder;
 use tokio::select;

@@ -148,9 +148,10 @@ const BUDGETS: [(&str, &str, Budgets); 4] = [
         "step4-tokio",
         &[
             ("accept.rs", 105),
+            ("batch.rs", 5),
             ("client.rs", 100),
             ("console.rs", 20),
-            ("hub.rs", 45),
+            ("hub.rs", 40),
             ("lib.rs", 5),
             ("main.rs", 40),
             ("operator.rs", 10),
@@ -164,6 +165,7 @@ const BUDGETS: [(&str, &str, Budgets); 4] = [
         "step5-broadcast",
         &[
             ("accept.rs", 50),
+            ("batch.rs", 200),
             ("client.rs", 35),
             ("console.rs", 10),
             ("hub.rs", 270),
