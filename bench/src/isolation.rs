@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
         "µs from when a line in the lobby was due, while {} readers of another room stop in turn",
         options.readers
     );
-    let columns = ["p99", "p50", "max"];
+    let columns = ["p50", "p99", "max"];
     let mut table = Table::new("isolation", caption, "the other room").columns(columns);
     let shortest = options.stops.iter().copied().fold(f64::MAX, f64::min);
     let control = ("no reader stops".to_owned(), shortest, false);
@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     for (label, stop, pauses) in std::iter::once(control).chain(stopping) {
         let server = Target::Own(&STEPS[2]).start()?;
         let took = measure(server.addr, options.readers, stop, pauses).context(label.clone())?;
-        table.push(label, &[0.99, 0.5, 1.0].map(|q| micros(&took, q)));
+        table.push(label, &[0.5, 0.99, 1.0].map(|q| micros(&took, q)));
     }
     Ok(table)
 }
