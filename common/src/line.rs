@@ -3,7 +3,7 @@ use std::fmt;
 
 /// A line as a server sends it. `Display` renders it sanitized and without a line end.
 ///
-/// Its first characters tell its kind: `* ` a notice, `! ` an error, `** ` an action; a name
+/// Its first characters show its kind: `* ` a notice, `! ` an error, `** ` an action; a name
 /// followed by ` (private): ` a private message, a name followed by `: ` something said.
 ///
 /// No text can imitate another kind or another author, because a name begins with a letter and

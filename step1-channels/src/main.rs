@@ -20,7 +20,7 @@ struct Cli {}
 
 fn main() -> ExitCode {
     let Cli {} = Cli::parse();
-    match client::run(lines(io::stdin()), io::stdout(), peer::run).context("the chat failed") {
+    match client::run(lines(io::stdin()), io::stdout(), peer::run).context("the chat ended") {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             status(format_args!("error: {error:#}"));

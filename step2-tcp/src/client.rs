@@ -11,15 +11,14 @@ use common::{Input, LineDecoder, LineError, Lines, MAX_TEXT, sanitize};
 
 use crate::console::status;
 
-/// How long the reader may be blocked before it looks for an [`Exit`].
+/// How long the reader may be blocked before it checks for an [`Exit`].
 pub(crate) const POLL: Duration = Duration::from_millis(100);
 
-/// How long the reader prints what still arrives after `/exit`.
+/// How long the client prints what still arrives after `/exit`.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why the writer ends the chat. A channel that closes without this message means EOF, or a lost
-/// connection, which the reader notices: no more
-/// lines will be typed.
+/// Why the writer ends the chat. A channel that closes without this message only means that no more
+/// lines will be typed; if the connection is lost, the reader notices.
 enum Exit {
     /// `/exit` was typed.
     Typed,
@@ -31,9 +30,10 @@ enum Exit {
 ///
 /// # Errors
 ///
-/// A writer that could not start, a connection that broke (EOF is no error), an unterminated line
-/// from either side, or an output that cannot be written to. A closed output is no error: nobody
-/// reads any more.
+/// A thread that could not start.
+///
+/// A connection that broke (EOF is no error); an unterminated line from either side; an output that
+/// cannot be written to. A closed output is no error, as after `| head -1`.
 pub fn run(
     stream: TcpStream,
     typed: impl Iterator<Item = Result<String, LineError>> + Send + 'static,
@@ -45,10 +45,9 @@ pub fn run(
     // A second handle of the same socket, not a second socket.
     let handle = stream.try_clone()?;
     let (exit, on_exit) = mpsc::channel();
-    // Never joined: it may be waiting for the keyboard, where nothing wakes it.
+    // Never joined: it waits for the keyboard, and nothing wakes it.
     thread::Builder::new().name("writer".into()).spawn(move || write(handle, typed, exit))?;
     match read(stream, output, on_exit) {
-        // As after `| head -1`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
@@ -70,7 +69,7 @@ fn write(
                     // The OS reports a reset once per socket. The writer got it, so the reader
                     // would only get EOF. The reader notices every other end of the connection.
                     if error.kind() == ErrorKind::ConnectionReset {
-                        // Fails if the reader has ended.
+                        // Fails if the chat has ended.
                         let _ = exit.send(Exit::Failed(error));
                     }
                     return;
@@ -87,10 +86,10 @@ fn write(
             }
         }
     }
-    // Fails if the connection has ended, which the reader notices too.
+    // Fails if the connection is lost, which the reader notices.
     let _ = stream.shutdown(Shutdown::Write);
     if let Some(leave) = leave {
-        // Fails if the reader has ended.
+        // Fails if the chat has ended.
         let _ = exit.send(leave);
     }
 }

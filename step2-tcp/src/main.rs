@@ -14,7 +14,7 @@ const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
 
 Examples:
   step2-tcp server            in one terminal
-  step2-tcp client            in another; or: nc 127.0.0.1 8080
+  step2-tcp client            in another terminal; or: nc 127.0.0.1 8080
   step2-tcp server [::1]:9000
   step2-tcp client localhost:9000";
 
@@ -30,7 +30,7 @@ struct Cli {
 enum Command {
     /// Wait for one client and chat with it
     Server {
-        /// The address to listen on; port 0 takes any free one
+        /// The address to listen on; with port 0, the OS chooses a free port
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
     },
@@ -59,13 +59,13 @@ fn run(command: Command) -> anyhow::Result<()> {
             let addr = check_address(&addr).with_context(context)?;
             let listener = TcpListener::bind(addr).with_context(context)?;
             status(format_args!("listening on {}", listener.local_addr()?));
-            server::run(listener, io::stdin(), io::stdout()).context("the chat failed")
+            server::run(listener, io::stdin(), io::stdout()).context("the chat ended")
         }
         Command::Client { addr } => {
             let context = || format!("cannot connect to {addr}");
             let addr = check_address(&addr).with_context(context)?;
             let stream = TcpStream::connect(addr).with_context(context)?;
-            client::run(stream, lines(io::stdin()), io::stdout()).context("the chat failed")
+            client::run(stream, lines(io::stdin()), io::stdout()).context("the chat ended")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The side that waits for the other one. Once it is there, both do the same.
+//! The server waits for one client. After that, both sides run the same code.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -49,7 +49,7 @@ pub fn run(
 fn accept(listener: TcpListener, on_exit: Receiver<()>) -> io::Result<Option<TcpStream>> {
     listener.set_nonblocking(true)?;
     loop {
-        // Looked at first: a client that connected before `/exit` is served.
+        // Checked before `accept`: a client that connected before `/exit` is served.
         let exit = on_exit.try_recv().is_ok();
         match listener.accept() {
             Ok((stream, _)) => {

@@ -145,7 +145,7 @@ fn read(mut stream: &TcpStream, output: Sender<Arc<str>>) -> io::Result<()> {
             }
         }
         if n == 0 {
-            break ErrorKind::UnexpectedEof.into();
+            break io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection");
         }
     };
     match last.strip_prefix("! ") {

@@ -25,7 +25,7 @@ pub enum Event {
     Left(Id),
 }
 
-/// Everything that the hub waits for.
+/// Everything that the hub waits for from outside.
 #[derive(Debug)]
 pub struct Inbox {
     /// From the sessions. Closed when the last session and the accept loop have ended.
@@ -147,7 +147,7 @@ impl Hub {
         }
     }
 
-    /// Carries out all decisions: the only place where the hub waits.
+    /// Carries out all decisions: the only place where the hub waits for a client.
     fn deliver(&mut self, shutdown: &Shutdown) {
         while let Some(delivery) = self.pending.pop() {
             // Slow clients must not delay the end of the server.

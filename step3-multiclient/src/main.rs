@@ -14,11 +14,11 @@ const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
 
 Examples:
   step3-multiclient server            in one terminal
-  step3-multiclient client            in others; or: nc 127.0.0.1 8080
+  step3-multiclient client            in other terminals; or: nc 127.0.0.1 8080
   step3-multiclient server [::1]:9000 --max-clients 20
   step3-multiclient client localhost:9000";
 
-/// Chat with many. `/exit` leaves; typed into the server, it ends the chat.
+/// Chat with many people. `/exit` leaves the chat; typed at the server, it ends the server.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -30,7 +30,7 @@ struct Cli {
 enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
-        /// The address to listen on; port 0 takes any free one
+        /// The address to listen on; with port 0, the OS chooses a free port
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
         /// The maximum number of connections

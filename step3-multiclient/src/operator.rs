@@ -1,4 +1,4 @@
-//! The operator's output, which may lose lines but never costs a client a line.
+//! The operator's output. It may lose lines, so that no client does.
 
 use std::time::Duration;
 

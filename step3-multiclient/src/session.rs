@@ -62,7 +62,7 @@ pub(crate) fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
     }
     let guard = LeaveGuard { id, events: events.clone() };
     let (end, on_end) = bounded::<()>(0);
-    // Linux cuts names to 15 bytes. The role comes first, so that it is never cut.
+    // Linux shortens names to 15 bytes. The role comes first, so that it always stays.
     let reader = thread::Builder::new().name(format!("reader-{id}"));
     let reader = reader.spawn({
         let stream = stream.clone();
@@ -146,7 +146,7 @@ fn write(stream: &TcpStream, guard: LeaveGuard, outbox: Receiver<Batch>) -> io::
     write_all_within(stream, &mut goodbye.as_bytes(), LINGER)
 }
 
-/// Completes the line that was cut off and sends the reason, if the socket accepts it.
+/// Completes the line that was sent only in part and sends the reason, if the socket accepts it.
 ///
 /// The kernel reports a full socket as writable when a third of its buffer is free. The last lines
 /// need less, so this tries every [`RETRY`] instead of waiting for the report.

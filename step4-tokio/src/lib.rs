@@ -16,9 +16,9 @@
 //!   hub waits, its event queue fills, the readers stop reading, and TCP slows the talkers down. A
 //!   slow consumer can do this for at most [`session::WRITE_DEADLINE`]. Then its writer drops its
 //!   receiver, the hub's blocked `send` fails at once, and the hub goes on. So a client that reads
-//!   fast enough never loses a line, and a stalled client holds the room up once, for a bounded
-//!   time.
-//! - *The end of the outbox is the goodbye.* To disconnect a client, the hub drops the sender. The
+//!   fast enough never loses a line, and a client that stops reading holds the room up once, for a
+//!   bounded time.
+//! - *Closing the outbox disconnects the client.* To do so, the hub drops the sender. The
 //!   writer drains the outbox, writes the goodbye and shuts its side down. `/exit`, EOF from a
 //!   client and the shutdown of the server all take this path.
 //!

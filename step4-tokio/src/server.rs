@@ -17,7 +17,8 @@ use crate::signals::Shutdown;
 /// How many connections may wait to be accepted; std's listener holds 128.
 const BACKLOG: i32 = 4096;
 
-/// The kernel's send buffer of each connection. Left to itself, the kernel hides megabytes of lag.
+/// The kernel's send buffer of each connection. By default the kernel buffers megabytes, so a slow
+/// client would be noticed late.
 const SEND_BUFFER: usize = 256 * 1024;
 
 /// How long the sessions and the operator's printer have to finish when the server ends.

@@ -46,7 +46,7 @@ impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
         // A drop cannot await, so a task sends. `spawn` panics outside a runtime. A runtime that
-        // shuts down still drops its tasks inside its own context.
+        // shuts down is still the current one while it drops its tasks.
         // The send fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
@@ -127,7 +127,7 @@ async fn write(
     write_all_within(stream, &mut goodbye.as_bytes(), LINGER).await
 }
 
-/// Completes the line that was cut off and sends the reason, if the socket accepts it.
+/// Completes the line that was sent only in part and sends the reason, if the socket accepts it.
 ///
 /// The kernel reports a full socket as writable when a third of its buffer is free. The last lines
 /// need less, so this tries every [`RETRY`] instead of waiting for the report.

@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-
 use tracing::warn;
 
 use crate::batch::OPERATOR;
@@ -28,7 +27,7 @@ pub struct Limits {
     pub max_clients: usize,
     /// How many lines a room remembers.
     pub history: usize,
-    /// How many lines a client may send.
+    /// How many lines per second a client may send; 0 for no limit.
     pub rate: u32,
 }
 

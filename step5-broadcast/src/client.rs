@@ -137,7 +137,7 @@ async fn read(mut stream: OwnedReadHalf, output: Sender<Arc<str>>) -> io::Result
             }
         }
         if n == 0 {
-            break ErrorKind::UnexpectedEof.into();
+            break io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection");
         }
     };
     match last.strip_prefix("! ") {

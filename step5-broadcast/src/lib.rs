@@ -3,8 +3,8 @@
 //! ```text
 //! accept loop ── starts a session for each connection
 //!
-//! client-1 ─┐                 ┌─ outbox ─ client-1
-//! client-2 ─┼─ events ─ hub ──┼─ outbox ─ client-2
+//! guest-1  ─┐                 ┌─ outbox ─ guest-1
+//! guest-2  ─┼─ events ─ hub ──┼─ outbox ─ guest-2
 //! operator ─┘                 └─ outbox ─ operator
 //! ```
 //!
@@ -19,8 +19,8 @@
 //!   has one batch in flight (group commit): while its members write, the next batch grows. The hub
 //!   waits for events only, never for a client, so a slow room does not delay another (bulkhead).
 //! - *Slow consumers lag, and the count is exact.* A client whose stall budget is spent is not
-//!   disconnected. Its [`writer`] drops the lines of the room, counts them, and tells the client
-//!   how many lines it missed.
+//!   disconnected. Its [`writer`] drops the lines of the room, counts them, and sends the client
+//!   the number of lines that it missed.
 //!
 //! Read [`hub`] first, then `session`, `reader`, [`writer`] and [`batch`], then `room` and `rooms`,
 //! then [`server`] and [`client`]. `commands` and `name` are what the chat can do. The rest is

@@ -19,7 +19,7 @@ const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
 
 Examples:
   step5-broadcast server            in one terminal
-  step5-broadcast client --name ann in others; or: nc 127.0.0.1 8080
+  step5-broadcast client --name ann in other terminals; or: nc 127.0.0.1 8080
   step5-broadcast server [::1]:9000 --max-clients 20
   step5-broadcast client localhost:9000
   RUST_LOG=info step5-broadcast server";
@@ -27,8 +27,8 @@ Examples:
 /// How many lines of the log may wait for a stderr that nobody reads. More are dropped.
 const LOG: usize = 1024;
 
-/// Chat in rooms, under names. `/help` lists the commands; `/exit` leaves, and typed into the
-/// server, it ends the chat.
+/// Chat in rooms, with names. `/help` lists the commands. `/exit` leaves the chat; typed at the
+/// server, it ends the server.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -40,7 +40,7 @@ struct Cli {
 enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
-        /// The address to listen on; port 0 takes any free one
+        /// The address to listen on; with port 0, the OS chooses a free port
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
         /// The maximum number of connections
@@ -90,7 +90,7 @@ fn runtime(command: &Command) -> anyhow::Result<Runtime> {
         }
         _ => Builder::new_current_thread(),
     };
-    builder.enable_all().build().context("cannot start")
+    builder.enable_all().build().context("cannot start the async runtime")
 }
 
 async fn run(command: Command) -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
 //! The operator: a client whose reader is the keyboard and whose writer prints. Its output may lose
-//! lines, but never costs another client anything.
+//! lines, so that no other client does.
 
 use std::sync::Arc;
 use std::time::Duration;

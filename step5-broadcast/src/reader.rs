@@ -24,8 +24,8 @@ const READ: usize = 8 * 1024;
 /// How many lines one permit covers: short lines grow when the hub adds a name to each.
 pub(crate) const LINES: usize = 128;
 
-/// The request with a long reply, the history of a room: a permit covers no line behind it. So a
-/// client that enters rooms and does not read costs little memory.
+/// The request with a long reply, the history of a room. The lines behind it need a new permit. So
+/// a client that enters rooms and does not read costs little memory.
 const ENTER: &str = "/join";
 
 /// Reads until EOF, an unterminated line or the end of the hub. Then it reports that the client

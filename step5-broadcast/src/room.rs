@@ -32,7 +32,7 @@ pub(crate) struct Room {
     pub(crate) notice_due: Option<Instant>,
     /// The members whose join is pending.
     pub(crate) joined: Vec<(Id, String)>,
-    /// The names whose leave is pending.
+    /// The members whose leave is pending.
     pub(crate) left: Vec<(Id, String)>,
     /// The next batch.
     pub(crate) draft: Batch,

@@ -34,7 +34,7 @@ impl Drop for LeaveGuard {
     fn drop(&mut self) {
         let (id, events) = (self.id, self.events.clone());
         // A drop cannot await, so a task sends. `spawn` panics outside a runtime. A runtime that
-        // shuts down still drops its tasks inside its own context.
+        // shuts down is still the current one while it drops its tasks.
         // The send fails if the server has ended.
         tokio::spawn(async move { events.send(Event::Left(id)).await });
     }
@@ -69,7 +69,9 @@ pub(crate) async fn run(
     let guard = LeaveGuard { id, events };
     match serve(&stream, &guard, outbox, rate).await {
         Ending::Goodbye { open } => close(stream, open).await,
-        Ending::TooSlow => warn!(id, %addr, "disconnected: took nothing until the deadline"),
+        Ending::TooSlow => {
+            warn!(id, %addr, "disconnected: the socket accepted no data for too long")
+        }
         Ending::Lost(error) => debug!(id, %addr, %error, "connection lost"),
     }
 }
@@ -141,7 +143,7 @@ async fn close(mut stream: TcpStream, open: bool) {
     if open {
         // On the heap, and only now: a buffer in the future would cost every connection its size.
         let mut rest = vec![0; 8 * 1024];
-        // `read` counts in the scheduler's budget, so a client that keeps sending starves nobody.
+        // `read` counts in the scheduler's budget, so a client that keeps sending starves no other task.
         let drain = async { while stream.read(&mut rest).await.is_ok_and(|n| n > 0) {} };
         // A client that keeps sending is reset.
         let _ = timeout(LINGER, drain).await;

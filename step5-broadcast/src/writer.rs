@@ -12,10 +12,11 @@ use tokio::time::Instant;
 
 use crate::batch::{Batch, Id};
 
-/// The stall budget: how much time the client's stalls may take before it lags. It refills slowly.
+/// The stall budget: how long a stall may last before the client lags. It refills slowly.
 pub const STALL_BUDGET: Duration = Duration::from_millis(500);
 
-/// This part of each stall costs nothing: under heavy load every reader has such stalls.
+/// A stall of this length is always allowed, and only what exceeds it is taken from the budget:
+/// under heavy load every reader has such stalls.
 pub const FREE_STALL: Duration = Duration::from_millis(250);
 
 /// A stall lasts until the socket has accepted this many bytes, or everything. So a reader that
@@ -38,11 +39,11 @@ const SLICES: usize = 64;
 ///
 /// - *Ready*: the socket accepts bytes. The writer takes one batch at a time from its outbox.
 /// - *Stalled*: the socket is full. The batch waits, and the client's room with it, until the
-///   socket has accepted it, or until the stall budget is spent. A new stall begins after each
+///   socket has accepted it, or until the stall has lasted as long as the budget allows. A new stall begins after each
 ///   64 KiB.
-/// - *Lagging*: the budget is spent. The writer takes every batch at once: it keeps unicast ones,
-///   and it drops and counts the lines of the room. The count goes to the client at the place of
-///   the gap: before the next unicast batch, or when the socket has accepted everything else. The
+/// - *Lagging*: the stall was too long. The writer takes every batch at once: it keeps unicast ones,
+///   and it drops and counts the lines of the room. The count goes to the client where the
+///   lines are missing: before the next unicast batch, or when the socket has accepted everything else. The
 ///   writer is ready again when nothing is left to write.
 #[derive(Debug)]
 pub struct Writer {
