@@ -45,8 +45,14 @@ async fn fix() -> u32 {
 }
 
 fn main() {
-    println!("mistake: {} of 30 ticks in 300 ms: the task blocks the runtime's thread", mistake());
-    println!("fix:     {} of 30 ticks in 300 ms: `spawn_blocking` blocks another thread", fix());
+    println!(
+        "mistake: {} of about 30 ticks in 300 ms: the task blocks the runtime's thread",
+        mistake()
+    );
+    println!(
+        "fix:     {} of about 30 ticks in 300 ms: `spawn_blocking` blocks another thread",
+        fix()
+    );
     println!("why:     tasks share the thread, and only an `.await` that waits gives it back");
     println!("         (a read may block forever; for that, start a thread that can be abandoned)");
 }
