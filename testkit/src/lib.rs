@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::sync::RwLock;
 use std::time::Duration;
 
+pub mod book;
 mod chat;
 mod lines;
 mod peer;

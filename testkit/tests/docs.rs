@@ -2,20 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
+use testkit::book::{pages, promised, read, root, tests};
 use testkit::twins;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn pages() -> Vec<PathBuf> {
-    let listed = [root(), root().join("docs")]
-        .into_iter()
-        .flat_map(|folder| fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()));
-    listed.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect()
-}
 
 /// The targets of all links outside code blocks.
 fn links(text: &str) -> Vec<&str> {
@@ -39,19 +28,17 @@ fn anchor(heading: &str) -> String {
 fn links_resolve() {
     let mut checked = 0;
     for page in pages() {
-        let text = fs::read_to_string(&page).unwrap();
-        for link in links(&text) {
-            assert!(!link.starts_with("http"), "{}: {link} is outside", page.display());
+        for link in links(&read(&page)) {
+            assert!(!link.starts_with("http"), "{page}: {link} is outside");
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = match path {
-                "" => page.clone(),
-                path => page.parent().unwrap().join(path),
+                "" => root().join(&page),
+                path => root().join(&page).with_file_name(path),
             };
-            assert!(target.exists(), "{}: {link} does not exist", page.display());
+            assert!(target.exists(), "{page}: {link} does not exist");
             if !anchor.is_empty() {
                 let text = fs::read_to_string(&target).unwrap();
-                let found = anchors(&text).contains(anchor);
-                assert!(found, "{}: {link} has no such heading", page.display());
+                assert!(anchors(&text).contains(anchor), "{page}: {link} has no such heading");
             }
             checked += 1;
         }
@@ -61,7 +48,7 @@ fn links_resolve() {
 
 #[test]
 fn the_glossary_defines_each_term_in_two_sentences_and_shows_it() {
-    let page = fs::read_to_string(root().join("docs/glossary.md")).unwrap();
+    let page = read("docs/glossary.md");
     let mut terms = Vec::new();
     for entry in page.split("\n### ").skip(1) {
         let (term, text) = entry.split_once('\n').unwrap();
@@ -75,28 +62,10 @@ fn the_glossary_defines_each_term_in_two_sentences_and_shows_it() {
     assert!((40..=60).contains(&terms.len()), "{} terms", terms.len());
 }
 
-/// All promised behaviours, with the steps that promise them.
-fn promised() -> BTreeMap<String, BTreeSet<char>> {
-    let mut promised = BTreeMap::<String, BTreeSet<char>>::new();
-    for entry in fs::read_dir(root()).unwrap() {
-        let folder = entry.unwrap();
-        let name = folder.file_name().into_string().unwrap();
-        let Ok(list) = fs::read_to_string(folder.path().join("tests/behaviour.rs")) else {
-            continue;
-        };
-        let step = name.strip_prefix("step").unwrap().chars().next().unwrap();
-        for line in list.lines().filter_map(|line| line.strip_prefix("        ")) {
-            let behaviour = line.trim_end_matches(',').to_owned();
-            promised.entry(behaviour).or_default().insert(step);
-        }
-    }
-    promised
-}
-
 #[test]
 fn the_fault_table_lists_what_the_steps_promise() {
     let mut listed = BTreeMap::<String, BTreeSet<char>>::new();
-    let table = fs::read_to_string(root().join("docs/faults.md")).unwrap();
+    let table = read("docs/faults.md");
     for row in table.lines().filter(|line| line.starts_with("| ") && line.contains("` ")) {
         let cell = row.trim_end_matches('|').rsplit('|').next().unwrap();
         for behaviour in cell.split("<br>").filter(|entry| entry.contains('`')) {
@@ -116,7 +85,7 @@ fn steps_3_and_4_stay_alike() {
     let percent = |file| pairs.iter().find(|pair| pair.file == file).unwrap().percent();
     let (hub, all) = (percent("hub.rs"), percent("all"));
     assert!(hub >= 90 && all >= 75, "hub {hub} %, all {all} %");
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = read("README.md");
     let sentence = format!("{all}% of all lines are the same, {hub}% of the hub");
     assert!(readme.contains(&sentence), "the README does not contain: {sentence}");
 }
@@ -194,44 +163,6 @@ fn neighbouring_steps_stay_close() {
     }
 }
 
-/// The functions in `code` that `cargo test` runs: tests that are not ignored.
-fn tests(code: &str) -> Vec<&str> {
-    let mut attributes = Vec::new();
-    let mut tests = Vec::new();
-    for line in code.lines().map(str::trim) {
-        if line.starts_with("#[") || line.starts_with("//") {
-            attributes.push(line);
-            continue;
-        }
-        let marked = |mark: &str| attributes.iter().any(|line| line.starts_with(mark));
-        let is_test = marked("#[test]") || marked("#[tokio::test");
-        let signature = line.trim_start_matches("async ").strip_prefix("fn ");
-        if let Some(signature) = signature
-            && is_test
-            && !marked("#[ignore")
-        {
-            tests.extend(signature.split('(').next());
-        }
-        attributes.clear();
-    }
-    tests
-}
-
-#[test]
-fn ignored_tests_do_not_count() {
-    let code = "
-        #[test]
-        /// With a comment.
-        fn one() {}
-        fn two() {}
-        #[tokio::test(start_paused = true)]
-        async fn three() {}
-        #[test]
-        #[ignore]
-        fn four() {}";
-    assert_eq!(tests(code), ["one", "three"]);
-}
-
 #[test]
 fn guarantees_are_tested() {
     let promised = promised().into_iter();
@@ -244,7 +175,7 @@ fn guarantees_are_tested() {
             run.extend(tests(&code).into_iter().map(str::to_owned));
         }
     }
-    let page = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let page = read("docs/guarantees.md");
     let rows = page.lines().filter_map(|line| {
         let (rest, test) = line.strip_suffix("` |")?.rsplit_once('`')?;
         rest.starts_with("| ").then_some(test)
