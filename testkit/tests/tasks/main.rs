@@ -1,0 +1,74 @@
+//! Runs the tasks of the section "Predict, then run" of each step's page, and compares what they
+//! print with what the page says.
+#![cfg(unix)]
+
+mod copy;
+mod masks;
+mod page;
+mod run;
+
+use std::sync::Mutex;
+
+use testkit::book::{pages, read};
+
+use crate::copy::Copy;
+use crate::masks::output_matches;
+use crate::page::{SECTION, Task, tasks};
+
+/// The tasks share one copy of the workspace.
+static COPY: Mutex<()> = Mutex::new(());
+
+/// Runs all tasks of a step's page, at least `min`.
+fn check(step: &str, min: usize) {
+    let _copy = COPY.lock().unwrap_or_else(|error| error.into_inner());
+    let tasks = tasks(&read(&format!("docs/{step}.md")));
+    assert!(tasks.len() >= min, "{step} has only {} tasks", tasks.len());
+    let failures: Vec<_> = tasks
+        .iter()
+        .filter_map(|task| {
+            let problem = run(task).err()?;
+            Some(format!("docs/{step}.md, task {}\n\n{problem}", task.title))
+        })
+        .collect();
+    assert!(failures.is_empty(), "\n{}\n", failures.join("\n\n"));
+}
+
+/// Runs a task in a copy of the workspace with its change.
+fn run(task: &Task) -> Result<(), String> {
+    let copy = Copy::update().map_err(|error| format!("cannot copy the workspace: {error}"))?;
+    if let Some(diff) = &task.diff {
+        copy.apply(diff)?;
+    }
+    for build in run::builds(&task.commands) {
+        copy.build(&build)?;
+    }
+    // The page uses the default port, which may be taken.
+    let port = run::free_port().to_string();
+    let printed = run::run(copy.command("bash"), &task.commands.replace("8080", &port))?;
+    let expected = task.output.replace("8080", &port);
+    if output_matches(&expected, &printed) {
+        return Ok(());
+    }
+    Err(format!("expected:\n{}\nactual:\n{}", indent(&task.output), indent(&printed)))
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  | {line}\n")).collect()
+}
+
+#[test]
+fn step1() {
+    check("step1", 5);
+}
+
+#[test]
+fn step2() {
+    check("step2", 5);
+}
+
+#[test]
+fn every_page_with_tasks_is_tested() {
+    let with_tasks = pages().into_iter().filter(|page| read(page).contains(SECTION));
+    let tested = ["docs/step1.md", "docs/step2.md"];
+    assert_eq!(with_tasks.collect::<Vec<_>>(), tested);
+}
