@@ -3,6 +3,8 @@
 //! [`behaviours`] holds one function for each promised behaviour. A step lists the behaviours that
 //! it promises with [`promises!`]. Set `CHAT_BIN` to test another program, such as your own.
 //!
+//! [`book`] reads the docs for the tests that compare them with the code.
+//!
 //! A test never sleeps and hopes that something has happened: it waits for a reply, and fails after
 //! [`PATIENCE`]. A dropped process is killed, and its stderr is searched for "panicked".
 
