@@ -1,0 +1,60 @@
+//! The chat server that most people write first on Tokio: two `nc`s can chat, so it looks finished.
+//! A map behind a mutex holds the clients, each task writes to every socket itself, `?` handles all
+//! errors, and nothing is bounded. The behaviour suite shows what fails.
+//!
+//! `cargo run -p step4-tokio --example naive -- server 127.0.0.1:8080`
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::{env, io};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+
+type Clients = Arc<Mutex<HashMap<u64, OwnedWriteHalf>>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> io::Result<()> {
+    let addr = env::args().nth(2).unwrap_or("127.0.0.1:8080".into());
+    let listener = TcpListener::bind(addr).await?;
+    eprintln!("listening on {}", listener.local_addr()?);
+    let clients = Clients::default();
+    let mut id = 0;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        id += 1;
+        tokio::spawn(serve(id, stream, clients.clone()));
+    }
+}
+
+async fn serve(id: u64, stream: TcpStream, clients: Clients) -> io::Result<()> {
+    let (input, mut output) = stream.into_split();
+    output.write_all(format!("* you are client-{id}\n").as_bytes()).await?;
+    clients.lock().await.insert(id, output);
+    broadcast(&clients, id, format!("* client-{id} joined\n")).await?;
+    let mut lines = BufReader::new(input).lines();
+    while let Some(line) = lines.next_line().await? {
+        if line == "/exit" {
+            break;
+        } else if line.starts_with('/') {
+            let error = format!("! unknown command: {line}\n");
+            clients.lock().await.get_mut(&id).unwrap().write_all(error.as_bytes()).await?;
+        } else {
+            broadcast(&clients, id, format!("client-{id}: {line}\n")).await?;
+        }
+    }
+    let mut output = clients.lock().await.remove(&id).unwrap();
+    output.write_all(b"* goodbye\n").await?;
+    broadcast(&clients, id, format!("* client-{id} left\n")).await
+}
+
+async fn broadcast(clients: &Clients, author: u64, line: String) -> io::Result<()> {
+    for (id, output) in clients.lock().await.iter_mut() {
+        if *id != author {
+            output.write_all(line.as_bytes()).await?;
+        }
+    }
+    Ok(())
+}
