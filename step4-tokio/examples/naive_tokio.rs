@@ -2,13 +2,16 @@
 //! A map behind a mutex holds the clients, each task writes to every socket itself, `?` handles all
 //! errors, and nothing is bounded. The behaviour suite shows what fails.
 //!
-//! `cargo run -p step4-tokio --example naive -- server 127.0.0.1:8080`
+//! ```sh
+//! cargo run -p step4-tokio --example naive_tokio server 127.0.0.1:8080
+//! cargo run -p step4-tokio --example naive_tokio client 127.0.0.1:8080
+//! ```
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::{env, io};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, stdin};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
@@ -17,7 +20,14 @@ type Clients = Arc<Mutex<HashMap<u64, OwnedWriteHalf>>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let addr = env::args().nth(2).unwrap_or("127.0.0.1:8080".into());
+    let args: Vec<_> = env::args().collect();
+    match args[1].as_str() {
+        "server" => server(&args[2]).await,
+        _ => client(&args[2]).await,
+    }
+}
+
+async fn server(addr: &str) -> io::Result<()> {
     let listener = TcpListener::bind(addr).await?;
     eprintln!("listening on {}", listener.local_addr()?);
     let clients = Clients::default();
@@ -55,6 +65,21 @@ async fn broadcast(clients: &Clients, author: u64, line: String) -> io::Result<(
         if *id != author {
             output.write_all(line.as_bytes()).await?;
         }
+    }
+    Ok(())
+}
+
+async fn client(addr: &str) -> io::Result<()> {
+    let (input, mut output) = TcpStream::connect(addr).await?.into_split();
+    tokio::spawn(async {
+        let mut lines = BufReader::new(input).lines();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            println!("{line}");
+        }
+    });
+    let mut typed = BufReader::new(stdin()).lines();
+    while let Some(line) = typed.next_line().await? {
+        output.write_all(format!("{line}\n").as_bytes()).await?;
     }
     Ok(())
 }
