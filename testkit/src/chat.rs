@@ -1,6 +1,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use crate::process::{End, Process, Server};
@@ -18,6 +19,22 @@ impl Chat {
     pub fn new(step: u8, program: &str) -> Self {
         let program = env::var_os("CHAT_BIN").unwrap_or_else(|| program.into());
         Self { program, step }
+    }
+
+    /// The example `name` of a step, which cargo puts beside the step's own binary.
+    ///
+    /// # Panics
+    ///
+    /// If the example is not built.
+    pub fn example(step: u8, binary: &str, name: &str) -> Self {
+        let folder = Path::new(binary).with_file_name("examples");
+        let program = folder.join(name).with_extension(env::consts::EXE_EXTENSION);
+        assert!(
+            program.exists(),
+            "{name} is not built: cargo build --workspace --examples (plain `cargo test` does it, \
+             `cargo test --test roads` does not)"
+        );
+        Self { program: program.into(), step }
     }
 
     /// The step whose behaviour the program promises.

@@ -18,6 +18,7 @@ mod lines;
 mod peer;
 mod process;
 mod raw;
+pub mod roads;
 mod script;
 pub mod system;
 #[cfg(unix)]

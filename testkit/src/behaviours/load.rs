@@ -10,6 +10,9 @@ use crate::{Chat, Server, peer, system};
 /// The size of a read buffer.
 const BUFFER: usize = 1 << 20;
 
+/// The timeout of a read or a write during a flood.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// A connection whose greeting has been read, and its name.
 fn greeted(addr: SocketAddr) -> (TcpStream, String) {
     let mut stream = peer::connect(addr);
@@ -20,6 +23,7 @@ fn greeted(addr: SocketAddr) -> (TcpStream, String) {
 
 /// Sends `count` numbered lines of `length` bytes as fast as the server reads them, then `end`.
 fn flood(mut stream: &TcpStream, count: usize, length: usize) {
+    stream.set_write_timeout(Some(LIMIT)).expect("open");
     let padding = "x".repeat(length - 10);
     let mut batch = String::new();
     for n in 0..count {
@@ -34,7 +38,7 @@ fn flood(mut stream: &TcpStream, count: usize, length: usize) {
 
 /// Reads until `end` from each of `senders`. Fails if a line of theirs is missing or out of order.
 fn read_all(stream: TcpStream, senders: &[String], count: usize) {
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("open");
+    stream.set_read_timeout(Some(LIMIT)).expect("open");
     let mut next = vec![0; senders.len()];
     let mut lines = BufReader::with_capacity(BUFFER, stream);
     let mut line = Vec::new();
