@@ -78,6 +78,52 @@ fn the_fault_table_lists_what_the_steps_promise() {
     assert_eq!(listed, promised());
 }
 
+/// A promise that a program breaks: the program, the promise, the reason.
+type Broken = BTreeSet<(String, String, String)>;
+
+/// What the lists `breaks` of all `tests/roads.rs` say.
+fn listed_as_broken() -> Broken {
+    let mut broken = Broken::new();
+    for entry in fs::read_dir(root()).unwrap() {
+        let Ok(lists) = fs::read_to_string(entry.unwrap().path().join("tests/roads.rs")) else {
+            continue;
+        };
+        for list in lists.split("\nroads! {\n").skip(1) {
+            let (program, list) = list.trim_start().split_once(':').unwrap();
+            let (_, list) = list.split_once("breaks: [").unwrap();
+            let (list, _) = list.split_once("unstable: [").unwrap();
+            for entry in list.split("\",\n") {
+                let Some((name, why)) = entry.split_once(':') else { continue };
+                let why = why.split_once('"').unwrap().1;
+                broken.insert((program.into(), name.trim().into(), why.into()));
+            }
+        }
+    }
+    broken
+}
+
+#[test]
+fn the_page_about_roads_says_what_they_break() {
+    let page = fs::read_to_string(root().join("docs/roads.md")).unwrap();
+    let mut shown = Broken::new();
+    for section in page.split("\n## ").skip(1) {
+        // The program is the name in the heading: `mutex`.
+        let Some(program) = section.lines().next().unwrap().split('`').nth(1) else { continue };
+        let rows = section.lines().filter(|line| line.starts_with("| ") && line.contains("| `"));
+        for row in rows {
+            let (why, names) = row[2..].split_once(" | ").unwrap();
+            for name in names.split('`').skip(1).step_by(2) {
+                shown.insert((program.into(), name.into(), why.into()));
+            }
+        }
+    }
+    let listed = listed_as_broken();
+    let missing: Vec<_> = listed.difference(&shown).collect();
+    let wrong: Vec<_> = shown.difference(&listed).collect();
+    assert!(missing.is_empty() && wrong.is_empty(), "missing {missing:#?}, wrong {wrong:#?}");
+    assert!(listed.len() > 20, "only {} are listed", listed.len());
+}
+
 #[test]
 fn steps_3_and_4_stay_alike() {
     let pairs = twins::compare(&root().join("step3-multiclient"), &root().join("step4-tokio"));
