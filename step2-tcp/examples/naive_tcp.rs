@@ -1,4 +1,4 @@
-//! The version that most people write first, in a tenth of the lines. It works, as long as both
+//! The version that most people write first, in a fraction of the lines. It works, as long as both
 //! sides behave. `tests/roads.rs` says which promises of the step it breaks, and why.
 //!
 //! ```sh
