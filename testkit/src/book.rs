@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::roads;
+
 /// The root of the workspace.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -78,9 +80,8 @@ pub fn promised() -> BTreeMap<String, BTreeSet<char>> {
         let name = folder.file_name().and_then(|name| name.to_str());
         let step = name.and_then(|name| name.strip_prefix("step")?.chars().next());
         let step = step.expect("a step");
-        for line in list.lines().filter_map(|line| line.strip_prefix("        ")) {
-            let behaviour = line.trim_end_matches(',').to_owned();
-            promised.entry(behaviour).or_default().insert(step);
+        for behaviour in roads::promised(&list) {
+            promised.entry(behaviour.to_owned()).or_default().insert(step);
         }
     }
     promised
