@@ -36,7 +36,8 @@ const EXAMPLES: &str = "Examples:
   bench fanout --senders 20 --rounds 5
   bench fanout --window 64,1024,16384  throughput against lines in flight
   bench fanout --mute 5 --only 5       step 5, with five clients that never read
-  bench fanout --program target/release/mine
+  bench fanout --program target/release/mine,target/release/examples/epoll
+  bench idle --program target/release/mine --clients 1000
   bench latency --clients 10,1000
   bench fanout --addr 127.0.0.1:8080   a line-based server that already runs";
 

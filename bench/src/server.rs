@@ -20,9 +20,9 @@ pub(crate) struct Targets {
     /// Measure a server that already runs, instead of the steps
     #[arg(long)]
     addr: Option<SocketAddr>,
-    /// Measure an executable that is started as `PROGRAM server 127.0.0.1:0`, instead of the steps
-    #[arg(long)]
-    program: Option<PathBuf>,
+    /// Measure executables that are started as `PROGRAM server 127.0.0.1:0`, instead of the steps
+    #[arg(long, value_delimiter = ',')]
+    program: Vec<PathBuf>,
 }
 
 impl Targets {
@@ -31,8 +31,8 @@ impl Targets {
         if let Some(addr) = self.addr {
             return vec![Target::Running(addr)];
         }
-        if let Some(program) = &self.program {
-            return vec![Target::Program(program.clone())];
+        if !self.program.is_empty() {
+            return self.program.iter().cloned().map(Target::Program).collect();
         }
         let only = self.only.as_deref().unwrap_or_default();
         let chosen = STEPS.iter().filter(|step| step.name.contains(only));

@@ -17,7 +17,7 @@ roads! {
     keeps_slowly: [],
     breaks: [
         invalid_utf8_is_replaced:
-            "`lines` returns an error for bytes that are not UTF-8, and `?` ends the chat.",
+            "`lines` fails at bytes that are not UTF-8, and `?` ends the chat.",
         control_characters_are_replaced:
             "`println!` sends the other side's escape sequences to your terminal.",
         crlf_ends_a_line_and_blank_lines_are_ignored:
@@ -63,7 +63,7 @@ roads! {
         a_malformed_address_shows_the_form:
             "`main` prints the `Debug` form of the error, which shows no example.",
         an_unusable_address_reports_the_os_error:
-            "`main` prints the `Debug` form of the error, which does not say which address.",
+            "`main` prints the `Debug` form of the error, without the address.",
         bad_arguments_exit_with_2:
             "A missing argument is an index out of bounds: a panic, and exit code 101.",
         help_shows_the_default_address:

@@ -5,8 +5,8 @@
 //! rest of a write, each deadline. A runtime does the same for you: an `async fn` compiles to such
 //! a struct. That is step 4.
 //!
-//! - *Gain:* a small struct per client instead of two threads; no lock, no queue. All that
-//!   arrives in one turn leaves in one write per client.
+//! - *Gain:* a small struct per client instead of two threads; no lock, no queue. All that arrives
+//!   in one turn leaves in one write per client.
 //! - *Cost:* control flow becomes state. `mio` reports a readiness once (it is edge-triggered), so
 //!   the loop must remember which sockets it has not read empty. Deadlines are checked by hand.
 //!   What can only block, such as stdin, still needs a thread.
@@ -16,12 +16,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown as Close;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Line, LineDecoder, LineError, MAX_TEXT};
-use crossbeam_channel::{never, select};
+use crossbeam_channel::{self as channel, never, select};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use step3_multiclient::console::Console;
@@ -195,27 +195,9 @@ fn run(
     let _waker = waker.clone();
     let (to_loop, typed) = mpsc::sync_channel(256);
     let operator = Output::new(console.output, console.printed);
-    thread::Builder::new().name("forward".into()).spawn(move || {
-        let mut keyboard = console.typed;
-        // A signal is `None`.
-        let mut open = true;
-        while open {
-            let event = select! {
-                recv(keyboard) -> line => match line {
-                    Ok(line) => Some(Received::new(OPERATOR, [line])),
-                    Err(_) => {
-                        keyboard = never();
-                        continue;
-                    }
-                },
-                recv(shutdown) -> _ => None,
-            };
-            open = event.is_some();
-            if to_loop.send(event).is_err() || waker.wake().is_err() {
-                return;
-            }
-        }
-    })?;
+    thread::Builder::new()
+        .name("forward".into())
+        .spawn(move || forward(console.typed, &shutdown, &to_loop, &waker))?;
     let mut server = Server {
         poll,
         listener,
@@ -230,6 +212,32 @@ fn run(
         ending: None,
     };
     server.run()
+}
+
+/// Keyboard and signals to the loop, on a thread that may block. A signal is `None`.
+fn forward(
+    mut typed: channel::Receiver<Result<String, LineError>>,
+    shutdown: &Shutdown,
+    to_loop: &SyncSender<Option<Received>>,
+    waker: &Waker,
+) {
+    let mut open = true;
+    while open {
+        let event = select! {
+            recv(typed) -> line => match line {
+                Ok(line) => Some(Received::new(OPERATOR, [line])),
+                Err(_) => {
+                    typed = never();
+                    continue;
+                }
+            },
+            recv(shutdown) -> _ => None,
+        };
+        open = event.is_some();
+        if to_loop.send(event).is_err() || waker.wake().is_err() {
+            return;
+        }
+    }
 }
 
 impl Server {
@@ -317,7 +325,7 @@ impl Server {
         }
     }
 
-    /// Reads each socket once in turn, so that a flood starves nobody.
+    /// Reads each socket once in turn, so that a flood starves no other client.
     fn read(&mut self, buf: &mut [u8]) {
         let (stalled, mut turn) = (self.is_stalled(), 0);
         for _ in 0..self.readable.len() {

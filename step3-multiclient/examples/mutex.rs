@@ -11,9 +11,9 @@
 //!
 //! - *Gain:* one thread and one queue less, and one thread switch less for each line.
 //! - *Cost:* the rules of the lock are in no signature. A thread that holds it waits for a full
-//!   outbox, and meanwhile nobody joins, leaves or ends the server. So a writer must drop its
-//!   outbox before it takes the lock, or both wait forever. The lock is not fair, so the end of the
-//!   server needs a flag beside it. A panic poisons it.
+//!   outbox. Meanwhile no client joins or leaves, and the server cannot end. So a writer must drop
+//!   its outbox before it takes the lock, or both wait forever. The lock is not fair, so the end of
+//!   the server needs a flag beside it. A panic poisons it.
 //! - *Cost:* each read is a delivery of its own. The hub collects the reads of many clients first.
 
 use std::collections::HashMap;
@@ -122,7 +122,7 @@ impl Room {
 /// Serves until the operator leaves or `shutdown` closes.
 fn run(
     listener: TcpListener,
-    mut console: Console,
+    console: Console,
     shutdown: Shutdown,
     max_clients: usize,
 ) -> io::Result<()> {
@@ -135,11 +135,24 @@ fn run(
         let shared = shared.clone();
         move || accept(&listener, max_clients, &shared)
     })?;
+    operate(&shared, console.typed, &shutdown);
+    shared.ending.store(true, Ordering::Relaxed);
+    let mut room = shared.lock();
+    room.members.clear();
+    let busy = |room: &mut Room| room.sessions > 0;
+    // The sessions that remain end with the process.
+    let drained = shared.session_ended.wait_timeout_while(room, DRAIN, busy);
+    drained.unwrap_or_else(PoisonError::into_inner).0.operator.finish();
+    Ok(())
+}
+
+/// Delivers the operator's lines, until it leaves or `shutdown` closes.
+fn operate(shared: &Shared, mut typed: Receiver<Result<String, LineError>>, shutdown: &Shutdown) {
     loop {
         select! {
-            recv(console.typed) -> line => {
+            recv(typed) -> line => {
                 let Ok(line) = line else {
-                    console.typed = never();
+                    typed = never();
                     continue;
                 };
                 let Received { said, errors, exit } = Received::new(OPERATOR, [line]);
@@ -153,14 +166,6 @@ fn run(
             recv(shutdown) -> _ => break,
         }
     }
-    shared.ending.store(true, Ordering::Relaxed);
-    let mut room = shared.lock();
-    room.members.clear();
-    let busy = |room: &mut Room| room.sessions > 0;
-    // The sessions that remain end with the process.
-    let drained = shared.session_ended.wait_timeout_while(room, DRAIN, busy);
-    drained.unwrap_or_else(PoisonError::into_inner).0.operator.finish();
-    Ok(())
 }
 
 fn accept(listener: &TcpListener, max_clients: usize, shared: &Arc<Shared>) {

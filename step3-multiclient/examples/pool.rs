@@ -7,7 +7,7 @@
 //!   `accept` thread, no connection limit to check, no queue, and nothing to clean up. For short
 //!   requests this is all a server needs.
 //! - *Cost:* a chat client stays. With all workers busy, the next client is connected, because the
-//!   OS completes the handshake, but nobody accepts it: it gets neither a greeting nor a refusal
+//!   OS completes the handshake, but no worker accepts it: it gets neither a greeting nor a refusal
 //!   until another client leaves. A client that lingers after `/exit` keeps a worker busy.
 //! - *Cost:* without outboxes, the lines of a talker wait for every reader in turn, and all other
 //!   talkers wait for the lock. A stalled client costs the room up to a second.
@@ -21,7 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{LineDecoder, LineError, MAX_TEXT};
-use crossbeam_channel::{never, select};
+use crossbeam_channel::{Receiver, never, select};
 use step3_multiclient::console::Console;
 use step3_multiclient::server::DRAIN;
 use step3_multiclient::signals::Shutdown;
@@ -114,7 +114,7 @@ impl Room {
 /// Serves until the operator leaves or `shutdown` closes.
 fn run(
     listener: TcpListener,
-    mut console: Console,
+    console: Console,
     shutdown: Shutdown,
     max_clients: usize,
 ) -> io::Result<()> {
@@ -127,11 +127,28 @@ fn run(
         let worker = thread::Builder::new().name(format!("worker-{n}"));
         worker.spawn(move || work(&listener, &pool))?;
     }
+    operate(&pool, console.typed, &shutdown);
+    let mut room = pool.lock();
+    for (_, stream) in room.members.drain() {
+        // A stalled client must not delay the goodbyes of the others.
+        let _ = stream.set_nonblocking(true);
+        let _ = (&*stream).write(notice("goodbye").as_bytes());
+        let _ = stream.shutdown(Close::Write);
+        let _ = stream.set_nonblocking(false);
+    }
+    let busy = |room: &mut Room| room.busy_workers > 0;
+    let drained = pool.worker_free.wait_timeout_while(room, DRAIN, busy);
+    drained.unwrap_or_else(PoisonError::into_inner).0.operator.finish();
+    Ok(())
+}
+
+/// Writes the operator's lines, until it leaves or `shutdown` closes.
+fn operate(pool: &Pool, mut typed: Receiver<Result<String, LineError>>, shutdown: &Shutdown) {
     loop {
         select! {
-            recv(console.typed) -> line => {
+            recv(typed) -> line => {
                 let Ok(line) = line else {
-                    console.typed = never();
+                    typed = never();
                     continue;
                 };
                 let Received { said, errors, exit } = Received::new(OPERATOR, [line]);
@@ -145,18 +162,6 @@ fn run(
             recv(shutdown) -> _ => break,
         }
     }
-    let mut room = pool.lock();
-    for (_, stream) in room.members.drain() {
-        // A stalled client must not delay the goodbyes of the others.
-        let _ = stream.set_nonblocking(true);
-        let _ = (&*stream).write(notice("goodbye").as_bytes());
-        let _ = stream.shutdown(Close::Write);
-        let _ = stream.set_nonblocking(false);
-    }
-    let busy = |room: &mut Room| room.busy_workers > 0;
-    let drained = pool.worker_free.wait_timeout_while(room, DRAIN, busy);
-    drained.unwrap_or_else(PoisonError::into_inner).0.operator.finish();
-    Ok(())
 }
 
 /// Serves one client after the other. All workers wait in `accept` on the same listener.

@@ -1,8 +1,9 @@
 //! Which promises of this step other programs keep, which they break, and why.
 //!
-//! `mutex`, `pool` and `epoll` are other ways to build the same server. Their command line and their
-//! client are those of the step. `naive_threads` is the version that most people write first.
-//! Promises that take long to test run with `cargo test -p step3-multiclient --test roads -- --ignored`.
+//! `mutex`, `pool` and `epoll` are other ways to build the same server. Their command line and
+//! their client are those of the step. `naive_threads` is what most people write first.
+//!
+//! What takes long to test runs with `cargo test -p step3-multiclient --test roads -- --ignored`.
 
 use testkit::{Chat, roads};
 
@@ -75,9 +76,9 @@ roads! {
     breaks_slowly: [],
     unstable: [
         a_burst_of_connections_is_answered:
-            "Each of 1,000 joins waits for the lock, and its holder wakes up to 1,000 writers. The machine decides whether 5 s are enough.",
+            "Every join wakes up to 1,000 writers with the lock held: 5 s may not be enough.",
         twenty_floods_reach_every_reader:
-            "Twenty readers deliver in turn, each read as a batch of its own. On a busy machine, a writer may need more than a second.",
+            "Each read is a batch of its own. On a busy machine, a write may take over 1 s.",
     ],
 }
 
@@ -140,19 +141,19 @@ roads! {
     ],
     breaks: [
         a_client_over_the_limit_is_refused:
-            "With all workers busy, nobody accepts the client, so nobody refuses it.",
+            "With all workers busy, none accepts the client, so none can refuse it.",
         a_slot_is_free_when_the_socket_is_closed:
-            "With all workers busy, nobody accepts the client, so nobody refuses it.",
+            "With all workers busy, none accepts the client, so none can refuse it.",
         a_server_survives_running_out_of_file_descriptors:
-            "The pool greets 16 clients and leaves all others waiting, long before descriptors run out.",
+            "The pool greets only 16 clients. Descriptors never run out.",
         a_client_that_never_reads_is_evicted:
-            "The talker's worker has waited a second with the lock held. It does not wait longer to send a reason.",
+            "The worker has waited for 1 s with the lock held. It sends no reason.",
     ],
     breaks_slowly: [
         a_steady_reader_is_evicted_at_the_end_of_a_line:
-            "The talker's worker has waited a second with the lock held. It does not wait longer to send a reason.",
+            "The worker has waited for 1 s with the lock held. It sends no reason.",
         sessions_that_linger_count_as_connections:
-            "With all workers busy, nobody accepts the client, so nobody refuses it.",
+            "With all workers busy, none accepts the client, so none can refuse it.",
         a_burst_of_connections_is_answered:
             "With 100 workers, 900 of 1,000 clients wait without a reply.",
         slow_readers_cost_no_line_with_five_senders:
@@ -162,7 +163,7 @@ roads! {
     ],
     unstable: [
         clients_that_send_after_exit_delay_no_other_client:
-            "A worker discards what arrives after `/exit` at full speed. On a busy machine, 1 in 100 replies takes more than 50 ms.",
+            "A worker discards at full speed what arrives after `/exit`: close to the limit.",
     ],
 }
 
@@ -258,17 +259,17 @@ roads! {
     ],
     breaks: [
         invalid_utf8_is_replaced:
-            "`lines` returns an error for bytes that are not UTF-8, and `unwrap` ends the client's thread.",
+            "`lines` fails at bytes that are not UTF-8, and `unwrap` ends the client's thread.",
         telnet_negotiation_is_removed:
-            "`lines` returns an error for bytes that are not UTF-8, and `unwrap` ends the client's thread.",
+            "`lines` fails at bytes that are not UTF-8, and `unwrap` ends the client's thread.",
         control_characters_are_replaced:
             "Text is relayed as it is, escape sequences included.",
         no_client_can_impersonate_another:
-            "A carriage return in the text moves the cursor to the first column, before an imitated name.",
+            "After a carriage return, the rest of the text can overwrite the name.",
         crlf_ends_a_line_and_blank_lines_are_ignored:
             "Nothing parses a line, so blank lines are relayed.",
         exit_leaves:
-            "Only exactly `/exit` leaves, so `/exit ` with a space is an unknown command.",
+            "Only `/exit` itself leaves. With a space behind it, it is an unknown command.",
         lines_similar_to_exit_do_not_leave:
             "A second slash does not quote the first: `//exit` is an unknown command.",
         only_lines_over_4096_bytes_are_refused:
@@ -292,9 +293,9 @@ roads! {
         a_server_survives_running_out_of_file_descriptors:
             "An error of `accept` ends the server.",
         a_client_that_never_reads_is_evicted:
-            "`writeln!` blocks with the lock held while one client does not read. So the room stops.",
+            "`writeln!` blocks with the lock held: one client that does not read stops the room.",
         clients_that_send_before_they_read_do_not_deadlock:
-            "`writeln!` blocks with the lock held while one client does not read. So the room stops.",
+            "`writeln!` blocks with the lock held: one client that does not read stops the room.",
         sigint_and_sigterm_end_the_server_gracefully:
             "Nothing handles signals, so the process dies without a goodbye.",
         a_second_sigint_ends_the_server_at_once:
@@ -318,9 +319,9 @@ roads! {
         a_closed_stdout_does_not_stop_the_server:
             "`println!` panics if stdout is closed.",
         a_closed_stdout_ends_the_client:
-            "`println!` panics if stdout is closed, in a thread. The client waits for its keyboard.",
+            "`println!` panics in a thread, and the client waits for its keyboard.",
         a_full_stdout_costs_clients_no_line:
-            "`println!` blocks if stdout is full, and with it the client whose line it prints.",
+            "`println!` blocks while stdout is full, and so does the client.",
         host_names_and_ipv6_addresses_work:
             "The client sends `/exit` and waits for its keyboard again.",
         a_client_waits_one_second_for_the_goodbye:
@@ -336,7 +337,7 @@ roads! {
         a_malformed_address_shows_the_form:
             "`main` prints the `Debug` form of the error, which shows no example.",
         an_unusable_address_reports_the_os_error:
-            "`main` prints the `Debug` form of the error, which does not say which address.",
+            "`main` prints the `Debug` form of the error, without the address.",
         bad_arguments_exit_with_2:
             "A missing argument is an index out of bounds: a panic, and exit code 101.",
         help_shows_the_default_address:
@@ -344,20 +345,20 @@ roads! {
     ],
     breaks_slowly: [
         slow_readers_cost_other_clients_no_line:
-            "`writeln!` blocks with the lock held while one client does not read. So the room stops.",
+            "`writeln!` blocks with the lock held: one client that does not read stops the room.",
         slow_readers_cost_no_line_with_five_senders:
-            "`writeln!` blocks with the lock held while one client does not read. So the room stops.",
+            "`writeln!` blocks with the lock held: one client that does not read stops the room.",
         twenty_floods_reach_every_reader:
-            "`writeln!` blocks with the lock held while one client does not read. So the room stops.",
+            "`writeln!` blocks with the lock held: one client that does not read stops the room.",
         a_steady_reader_is_evicted_at_the_end_of_a_line:
-            "Nobody is evicted: a slow reader sets the pace of the room.",
+            "No client is evicted: a slow reader sets the pace of the room.",
     ],
     unstable: [
         input_that_ends_at_once_is_delivered:
-            "The client ends with unread input, which resets the connection and may destroy what it sent.",
+            "If the client ends with unread input, the reset may destroy what it sent.",
         a_reset_during_a_write_causes_one_leave_notice:
-            "Luck decides which thread is the first to write to a client that is gone, and ends.",
+            "Timing decides which thread first writes to a client that is gone, and ends.",
         clients_that_send_after_exit_delay_no_other_client:
-            "Luck decides which thread is the first to write to a client that is gone, and ends.",
+            "Timing decides which thread first writes to a client that is gone, and ends.",
     ],
 }

@@ -92,10 +92,11 @@ fn listed_as_broken() -> Broken {
             let (program, list) = list.trim_start().split_once(':').unwrap();
             let (_, list) = list.split_once("breaks: [").unwrap();
             let (list, _) = list.split_once("unstable: [").unwrap();
-            for entry in list.split("\",\n") {
-                let Some((name, why)) = entry.split_once(':') else { continue };
-                let why = why.split_once('"').unwrap().1;
-                broken.insert((program.into(), name.trim().into(), why.into()));
+            // Alternately a name and a reason.
+            let pieces: Vec<_> = list.split('"').collect();
+            for pair in pieces.chunks_exact(2) {
+                let name = pair[0].trim_end().trim_end_matches(':').split_whitespace().last();
+                broken.insert((program.into(), name.unwrap().into(), pair[1].into()));
             }
         }
     }
