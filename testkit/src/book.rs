@@ -72,6 +72,13 @@ pub fn fences(text: &str) -> Vec<Fence<'_>> {
     fences
 }
 
+/// The targets of all links outside code blocks.
+pub fn links(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    let after = prose.flat_map(|prose| prose.split("](").skip(1));
+    after.filter_map(|rest| rest.split(')').next()).collect()
+}
+
 /// All promised behaviours, with the steps that promise them.
 pub fn promised() -> BTreeMap<String, BTreeSet<char>> {
     let mut promised = BTreeMap::<String, BTreeSet<char>>::new();

@@ -3,15 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use testkit::book::{pages, promised, read, root, tests};
+use testkit::book::{links, pages, promised, read, root, tests};
 use testkit::twins;
-
-/// The targets of all links outside code blocks.
-fn links(text: &str) -> Vec<&str> {
-    let prose = text.split("```").step_by(2);
-    let after = prose.flat_map(|prose| prose.split("](").skip(1));
-    after.filter_map(|rest| rest.split(')').next()).collect()
-}
 
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
