@@ -90,7 +90,7 @@ impl<T> Channel<T> {
     }
 }
 
-/// Runs `task` on `count` threads, each with a number. Each call returns the next result.
+/// Runs `task` on `count` threads, each with a number. The returned function waits for a result.
 fn spawn<T: Send + 'static, R: Send + 'static>(
     channel: Arc<Channel<T>>,
     count: usize,
