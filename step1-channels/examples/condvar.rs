@@ -1,7 +1,7 @@
 //! A bounded channel by hand: one `Mutex` for the queue, two `Condvar`s to wait with.
 //!
-//! `send` waits while the queue is full, `recv` waits while it is empty, and `close` ends both. Step 1
-//! uses `std::sync::mpsc::sync_channel`, which also closes when all its senders are dropped.
+//! `send` waits while the queue is full, `recv` waits while it is empty, and `close` ends both.
+//! Step 1 uses `std::sync::mpsc::sync_channel`, which also closes when all its senders are dropped.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};

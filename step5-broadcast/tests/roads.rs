@@ -35,7 +35,6 @@ roads! {
         an_unterminated_line_ends_the_connection,
         a_reset_during_a_write_causes_one_leave_notice,
         closed_connections_leak_no_threads_or_descriptors,
-        clients_that_send_after_exit_delay_no_other_client,
         entering_without_reading_needs_little_memory,
     ],
     keeps_slowly: [
@@ -159,6 +158,8 @@ roads! {
             "A task reads up to 512 KiB before the next of the 2,000 has its turn.",
     ],
     unstable: [
+        clients_that_send_after_exit_delay_no_other_client:
+            "On a busy machine, 1 in 100 replies takes more than 50 ms.",
         slow_readers_cost_no_line_with_five_senders:
             "Lines are lost, and then the test waits for a task that no longer reads.",
         clients_that_send_before_they_read_do_not_deadlock:
