@@ -62,7 +62,7 @@ async fn forward(mut drafts: Receiver<String>, typing: Sender<Result<String, Lin
 }
 
 /// Ends the chat if the editor left and the client is still here a second later: its writer may be
-/// stuck in a write to a server that does not read.
+/// blocked in a write to a server that does not read.
 async fn give_up(left: oneshot::Receiver<Infallible>, result: WeakSender<io::Result<()>>) {
     // An error means that the outbox is dropped.
     let _ = left.await;

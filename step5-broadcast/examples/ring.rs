@@ -9,7 +9,7 @@
 //!   memory. A sender on the same thread can write more than N lines before any other task runs. So
 //!   even a client that reads as fast as it can loses lines in a flood.
 //! - *`Lagged(n)` counts messages of the ring.* A client's own lines are among them, so n is not
-//!   the number of lines that it missed. Here, as in the tutorials, the client is not told at all.
+//!   the number of lines that it missed. Here, as in the tutorials, the client gets no notice at all.
 //! - *The ring knows no recipients.* A client receives its own lines, too, and has to drop them. A
 //!   reply or a private message needs a second channel, and then it has no order with the room's
 //!   lines.
