@@ -36,6 +36,9 @@ use parts::{Id, OPERATOR, Output, Received, name, notice, refuse};
 /// reads, exceeded by one read at most.
 const PENDING: usize = 64 * 1024;
 
+/// The size of a read. With small reads, a single talker makes small writes.
+const READ: usize = 64 * 1024;
+
 /// How long a member may have too much pending, and how long its last lines and its EOF may take.
 const DEADLINE: Duration = Duration::from_secs(1);
 
@@ -243,7 +246,7 @@ fn forward(
 impl Server {
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
-        let mut buf = vec![0; 16 * 1024];
+        let mut buf = vec![0; READ];
         loop {
             match self.poll.poll(&mut events, self.timeout()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
