@@ -120,13 +120,17 @@ fn run(
 ) -> io::Result<()> {
     let operator = Output::new(console.output, console.printed);
     let room = Room { members: HashMap::new(), operator, last_id: OPERATOR, busy_workers: 0 };
+    let listener = Arc::new(listener);
     let pool = Arc::new(Pool { room: Mutex::new(room), worker_free: Condvar::new() });
+    let room = pool.lock();
     for n in 1..=max_clients {
-        let (listener, pool) = (listener.try_clone()?, pool.clone());
+        let (listener, pool) = (listener.clone(), pool.clone());
         // Never joined: most wait in `accept`, where they end with the process.
         let worker = thread::Builder::new().name(format!("worker-{n}"));
         worker.spawn(move || work(&listener, &pool))?;
     }
+    // No client is greeted before all workers run.
+    drop(room);
     operate(&pool, console.typed, &shutdown);
     let mut room = pool.lock();
     for (_, stream) in room.members.drain() {
