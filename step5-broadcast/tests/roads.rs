@@ -53,11 +53,11 @@ roads! {
         short_stalls_after_a_long_one_cost_no_line:
             "The ring overwrites what a client has not received, and no sender is slowed down.",
         a_client_that_pauses_receives_the_missed_count:
-            "`Lagged(n)` counts the client's own lines, too, and here nobody tells the client.",
+            "`Lagged(n)` counts the client's own lines, too, and here the client gets no notice.",
         a_steady_reader_receives_the_missed_count:
-            "`Lagged(n)` counts the client's own lines, too, and here nobody tells the client.",
+            "`Lagged(n)` counts the client's own lines, too, and here the client gets no notice.",
         a_lagging_client_receives_the_missed_count_at_shutdown:
-            "`Lagged(n)` counts the client's own lines, too, and here nobody tells the client.",
+            "`Lagged(n)` counts the client's own lines, too, and here the client gets no notice.",
         a_client_that_never_reads_is_disconnected:
             "No write has a deadline.",
         a_client_that_requests_without_reading_is_disconnected:
