@@ -5,6 +5,7 @@ use testkit::{Chat, roads};
 roads! {
     ring: Chat::example(5, env!("CARGO_BIN_EXE_step5-broadcast"), "ring"),
     keeps: [
+        a_client_reports_the_broken_connection,
         a_partial_line_is_buffered,
         a_split_character_survives,
         chunk_boundaries_do_not_matter,
@@ -137,8 +138,6 @@ roads! {
         a_malformed_address_shows_the_form:
             "`main` prints the `Debug` form of an error.",
         an_unusable_address_reports_the_os_error:
-            "`main` prints the `Debug` form of an error.",
-        a_client_reports_the_broken_connection:
             "`main` prints the `Debug` form of an error.",
         bad_arguments_exit_with_2:
             "A missing argument is an index out of bounds: a panic, and exit code 101.",
