@@ -149,9 +149,9 @@ const PARTS: [&str; 11] = [
     "growth --rooms 1,10,100 --seconds 1",
     "latency --seconds 2",
     "isolation",
-    "idle --seconds 2",
+    "idle --clients 1000,10000 --seconds 2",
     "connect",
-    "soak --seconds 8",
+    "soak --seconds 6",
     "primitives",
 ];
 
