@@ -68,7 +68,7 @@ pub fn run(stream: TcpStream, console: Console) -> io::Result<()> {
             recv(expiry(deadline)) -> _ => break Err(ErrorKind::TimedOut.into()),
         }
     };
-    // Wakes a reader that is blocked; nothing gentler does. Fails if the connection is lost.
+    // Wakes a reader that is blocked. Fails if the connection is lost.
     let _ = stream.shutdown(Shutdown::Both);
     result
 }

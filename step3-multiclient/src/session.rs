@@ -87,7 +87,7 @@ pub(crate) fn run(id: Id, stream: TcpStream, events: Sender<Event>) {
     // the reader goes on until the client closes its side.
     let _ = stream.shutdown(Shutdown::Write);
     let _ = on_end.recv_timeout(LINGER);
-    // Wakes a reader that is blocked; nothing gentler does. Fails if the connection is lost.
+    // Wakes a reader that is blocked. Fails if the connection is lost.
     let _ = stream.shutdown(Shutdown::Both);
     // If the reader panicked, its guard has reported it.
     let _ = reader.join();

@@ -90,7 +90,7 @@ async fn next_token(bucket: &mut TokenBucket, stream: &TcpStream) -> io::Result<
 
 /// Waits for a permit.
 pub(crate) async fn acquire(permits: &Arc<Semaphore>) -> Permit {
-    Arc::new(permits.clone().acquire_owned().await.expect("nobody closes the semaphore"))
+    Arc::new(permits.clone().acquire_owned().await.expect("the semaphore is never closed"))
 }
 
 /// The bytes of one read; none at EOF. Not async: a buffer in a future costs every connection its
