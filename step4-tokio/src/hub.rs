@@ -170,7 +170,7 @@ impl Hub {
         for (&id, outbox) in self.outboxes.iter().filter(|(id, _)| to.includes(**id)) {
             // `try_send` first: an outbox is rarely full. On Tokio, each awaited `send` counts against
             // the task's budget (cooperative scheduling), so the hub would yield in the middle of a
-            // delivery: it had a tenth of the throughput. On threads, `send` alone would do.
+            // delivery. On threads, `send` alone would do.
             let sent = match outbox.try_send(batch.clone()) {
                 Err(TrySendError::Full(batch)) => outbox.send(batch).await.is_ok(),
                 sent => sent.is_ok(),
