@@ -1,8 +1,8 @@
 //! Two threads with a channel in each direction hang in `send`.
 //!
 //! `send` on a rendezvous channel (`sync_channel(0)`) waits until the other thread receives. If both
-//! threads send before they receive, each waits for the other: a deadlock. With a larger capacity it
-//! takes more lines. Step 1 has no circle: its lines flow in one direction.
+//! threads send before they receive, each waits for the other: a deadlock. With a larger capacity the
+//! deadlock comes later. Step 1 has no cycle: its lines flow in one direction.
 //!
 //! Avoided in: `step1-channels/src/client.rs`, `run`
 
@@ -70,7 +70,7 @@ fn main() {
     );
     println!("         both are in `send`, each until the other receives");
     println!("fix:     {} of 2 threads have ended: one of them receives first", fix().0);
-    println!("why:     `send` on a full channel waits for its receiver; in a circle, forever");
+    println!("why:     `send` on a full channel waits; in a cycle, each thread waits for the next");
 }
 
 #[test]

@@ -15,9 +15,10 @@ const LIMIT: Duration = Duration::from_secs(20);
 struct Channel<T> {
     state: Mutex<State<T>>,
     capacity: usize,
-    /// Senders wait here, and receivers at `not_empty`. With one condvar for both, `notify_one`
+    /// The senders that wait for space. With one condvar for senders and receivers, `notify_one`
     /// could wake the wrong kind: a receiver instead of the sender that now has space.
     not_full: Condvar,
+    /// The receivers that wait for a value.
     not_empty: Condvar,
 }
 
@@ -53,8 +54,7 @@ impl<T> Channel<T> {
             return Err(value);
         }
         state.queue.push_back(value);
-        // The queue has to change under the lock. The notification may come after it, and should: a
-        // receiver that wakes up earlier has to wait for the lock.
+        // Notify after unlocking: a receiver that wakes up while the lock is held has to wait again.
         drop(state);
         self.not_empty.notify_one();
         Ok(())

@@ -66,9 +66,7 @@ fn main() {
     let (line, locked) = fix();
     println!("fix:     the receiver has {line:?}; the lock is held: {locked}");
     println!("         the sender drops its guard before it sends");
-    println!(
-        "why:     the lock is held until its guard is dropped, and `send` may wait until then"
-    );
+    println!("why:     `send` waits with the lock held, and the receiver locks before it receives");
 }
 
 #[test]

@@ -23,18 +23,18 @@ fn drop_then_join(tx: Sender<String>, receiver: JoinHandle<usize>) -> usize {
     receiver.join().unwrap()
 }
 
-/// Returns how many lines the receiver has seen, and what `join` returns within `limit`.
+/// Returns how many lines the receiver has received, and what `join` returns within `limit`.
 fn run(
     end: fn(Sender<String>, JoinHandle<usize>) -> usize,
     limit: Duration,
 ) -> (usize, Result<usize, RecvTimeoutError>) {
     let (tx, rx) = mpsc::channel();
-    let (seen, on_seen) = mpsc::channel();
+    let (received, on_received) = mpsc::channel();
     let receiver = thread::spawn(move || {
         let mut lines = 0;
         while let Ok(_line) = rx.recv() {
             lines += 1;
-            seen.send(()).unwrap();
+            received.send(()).unwrap();
         }
         lines
     });
@@ -42,11 +42,11 @@ fn run(
         tx.send(format!("line {n}")).unwrap();
     }
     // From here on, only the end of the channel can wake the receiver.
-    let seen = on_seen.iter().take(LINES).count();
+    let received = on_received.iter().take(LINES).count();
     let (joined, on_joined) = mpsc::channel();
     // In the deadlock, both threads stay blocked until the process ends.
     thread::spawn(move || joined.send(end(tx, receiver)).unwrap());
-    (seen, on_joined.recv_timeout(limit))
+    (received, on_joined.recv_timeout(limit))
 }
 
 fn mistake() -> (usize, Result<usize, RecvTimeoutError>) {
@@ -58,12 +58,17 @@ fn fix() -> (usize, Result<usize, RecvTimeoutError>) {
 }
 
 fn main() {
-    let (seen, joined) = mistake();
-    println!("mistake: the receiver has all {seen} lines, and `join` still waits after {LIMIT:?}");
+    let (received, joined) = mistake();
+    println!(
+        "mistake: the receiver has all {received} lines, and `join` still waits after {LIMIT:?}"
+    );
     println!("         ({joined:?}): the sender is alive");
     let start = Instant::now();
-    let (seen, joined) = fix();
-    println!("fix:     {seen} lines, and `join` returns {joined:?} after {:?}:", start.elapsed());
+    let (received, joined) = fix();
+    println!(
+        "fix:     {received} lines, and `join` returns {joined:?} after {:?}:",
+        start.elapsed()
+    );
     println!("         `drop(tx)` before `join`");
     println!("why:     the thread ends when its channel closes, so close the channel first");
 }

@@ -1,8 +1,9 @@
 //! A thread is blocked in `read` on a `TcpStream`, and another thread cannot wake it.
 //!
-//! Dropping a `try_clone` closes a handle, not the socket; `shutdown(Write)` ends the other
-//! direction. `shutdown(Both)` wakes the reader, but with EOF, so it stops reading. Step 2 prints
-//! what still arrives after `/exit`: its reader uses a timeout, and then looks at a channel.
+//! Dropping a `try_clone` closes a handle, not the socket, and `shutdown(Write)` ends the other
+//! direction. `shutdown(Both)` and `shutdown(Read)` wake the reader with EOF, so it stops reading.
+//! After `Read`, Linux tells the peer nothing, and still accepts what it sends. Step 2 prints what
+//! arrives after `/exit`: its reader uses a timeout, and then looks at a channel.
 //!
 //! Avoided in: `step2-tcp/src/client.rs`, `read`
 
@@ -47,25 +48,28 @@ fn mistake() -> io::Result<[Outcome; 2]> {
     Ok([run(drop_handle, LIMIT)?.0, run(shut_write, LIMIT)?.0])
 }
 
-/// Shuts both sides.
-fn fix() -> io::Result<(Outcome, Duration)> {
-    run(|handle| handle.shutdown(Shutdown::Both), END)
+/// Shuts the read side; shuts both sides.
+fn fix() -> io::Result<[(Outcome, Duration); 2]> {
+    let shut_read = |handle: TcpStream| handle.shutdown(Shutdown::Read);
+    Ok([run(shut_read, END)?, run(|handle| handle.shutdown(Shutdown::Both), END)?])
 }
 
 fn main() -> io::Result<()> {
-    let [dropped, write] = mistake()?;
-    println!("mistake: drop(handle):    {:?}, EOF at the peer: {}", dropped.0, dropped.1);
-    println!("         shutdown(Write): {:?}, EOF at the peer: {}", write.0, write.1);
-    let (both, time) = fix()?;
-    println!("fix:     shutdown(Both):  {:?}, EOF at the peer: {}, after {time:?}", both.0, both.1);
+    let text = |(read, eof): Outcome| format!("`read` returns {read:?}; EOF at the peer: {eof}");
+    let [dropped, write] = mistake()?.map(text);
+    println!("mistake: drop(handle):    {dropped}");
+    println!("         shutdown(Write): {write}");
+    let [read, both] = fix()?.map(|(outcome, time)| format!("{}, {time:?}", text(outcome)));
+    println!("fix:     shutdown(Read):  {read}");
+    println!("         shutdown(Both):  {both}");
     println!("why:     both handles belong to one socket, and the reader's keeps it open");
     Ok(())
 }
 
 #[test]
-fn only_shutdown_of_both_sides_wakes_a_blocked_reader() -> io::Result<()> {
+fn shutting_the_read_side_wakes_a_blocked_reader() -> io::Result<()> {
     let blocked = Err(RecvTimeoutError::Timeout);
     assert_eq!(mistake()?, [(blocked, false), (blocked, true)]);
-    assert_eq!(fix()?.0, (Ok(0), true));
+    assert_eq!(fix()?.map(|(outcome, _)| outcome), [(Ok(0), false), (Ok(0), true)]);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Each request takes 40 ms on a connection that needs less than 1 ms.
 //!
-//! Nagle's algorithm holds a small write back while an earlier one is not acknowledged. The peer
-//! delays its acknowledgement, to send it along with an answer, which needs the second write.
+//! Nagle's algorithm holds a small write back until the earlier one is acknowledged. The peer delays
+//! that, to send it with its answer. But the peer can answer only after the second write.
 //!
 //! Avoided in: `step2-tcp/src/client.rs`, `run`
 

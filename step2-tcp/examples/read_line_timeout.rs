@@ -64,7 +64,7 @@ fn main() -> io::Result<()> {
     let (line, errors) = mistake()?;
     println!("mistake: \"café\\n\", \"tea\\n\" arrive as {line:?} after {errors:?}");
     println!("fix:     `read` and a decoder return {:?}", fix()?);
-    println!("why:     an error in `read_line` drops the bytes that are no whole character yet");
+    println!("why:     `read_line` drops all bytes of a failed call, unless they are valid UTF-8");
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! `write_all` returned `Ok`, but the other side never received the data.
 //!
-//! `Ok` means that the kernel has a copy. Only the other side can tell what became of it. So shut
-//! the write side and read to the end: a peer that has read everything closes with EOF, and a peer
-//! that closes without reading resets the connection.
+//! `Ok` means that the kernel has a copy. So shut the write side and read to the end: a peer that
+//! closes without reading resets the connection. EOF is a strong hint, but a peer may end its own
+//! direction first and read later, or never. Only an answer of the other *program* is a proof: step
+//! 3's client fails unless the server's goodbye arrives.
 //!
-//! Avoided in: `step2-tcp/src/client.rs`, `read`
+//! Avoided in: `step3-multiclient/src/client.rs`, `run`
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -52,10 +53,12 @@ fn main() -> io::Result<()> {
     let (result, bytes) = mistake()?;
     println!("mistake: `write_all` returned {result:?}, and the peer has read {bytes} bytes");
     let (result, bytes) = fix(false)?;
-    println!("fix:     the same peer, asked by reading to the end: {result:?}, {bytes} bytes");
+    println!("fix:     the same peer, after reading to the end: {result:?}, {bytes} bytes");
     let (result, bytes) = fix(true)?;
     println!("         a peer that reads: {result:?}, {bytes} bytes");
-    println!("why:     a write fills a buffer of the kernel; EOF from the peer is the receipt");
+    println!(
+        "why:     a write fills a buffer; EOF is a hint, only an answer of the peer is a proof"
+    );
     Ok(())
 }
 

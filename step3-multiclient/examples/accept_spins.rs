@@ -45,9 +45,9 @@ fn is_child() -> bool {
 
 fn count_errors(pauses: bool) -> usize {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut descriptors: Vec<_> = iter::from_fn(|| listener.try_clone().ok()).collect();
-    // Leaves one descriptor for the client, and none for the connection at the server.
-    descriptors.pop();
+    let mut files: Vec<_> = iter::from_fn(|| listener.try_clone().ok()).collect();
+    // Leaves one file descriptor for the client, and none for the connection at the server.
+    files.pop();
     let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (start, mut pause, mut errors) = (Instant::now(), Duration::from_millis(10), 0);
     while start.elapsed() < Duration::from_millis(100) && listener.accept().is_err() {
@@ -57,7 +57,7 @@ fn count_errors(pauses: bool) -> usize {
             pause *= 2;
         }
     }
-    drop(descriptors);
+    drop(files);
     listener.accept().expect("the client is still in the backlog");
     errors
 }
@@ -66,7 +66,7 @@ fn main() {
     if !is_child() {
         println!("mistake: `accept` failed {} times in 100 ms, so a core was busy", mistake());
         println!("fix:     it failed {} times: the loop pauses for 10, 20, 40, 80 ms", fix());
-        println!("why:     EMFILE is returned at once and does not remove the connection");
+        println!("why:     EMFILE leaves the connection in the backlog, so `accept` fails at once");
     }
 }
 

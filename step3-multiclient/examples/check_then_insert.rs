@@ -3,7 +3,7 @@
 //! The check and the insertion lock the mutex separately. Between them, another thread can do the
 //! same. Do both under one lock, or let an actor own the names: it handles one request at a time.
 //!
-//! Avoided in: `step3-multiclient/src/hub.rs`, `run`
+//! Avoided in: `step5-broadcast/src/commands.rs`, `nick`
 
 use std::collections::HashSet;
 use std::sync::{Barrier, Mutex};

@@ -66,11 +66,9 @@ fn evict(limit: Duration, writer: Writer) -> Result<(), RecvTimeoutError> {
 }
 
 fn main() {
-    println!(
-        "mistake: {:?} after 300 ms: `Left` waits for the hub, the hub waits for space",
-        mistake()
-    );
-    println!("fix:     {:?}: the writer drops its receiver, then it reports `Left`", fix());
+    println!("mistake: the hub takes no `Left` within 300 ms ({:?}):", mistake());
+    println!("         `Left` waits for the hub, and the hub waits for space in the outbox");
+    println!("fix:     the hub takes `Left` ({:?}): the writer drops its receiver first", fix());
     println!("why:     drop first what others wait for, and only then wait yourself");
 }
 

@@ -1,15 +1,18 @@
 //! Step three and a half: the event loop by hand, on `mio`. One thread serves all clients.
 //!
-//! The loop asks the OS which sockets are ready (epoll, on Linux), and waits nowhere else. What a
+//! The loop asks the OS which sockets are ready (epoll, on Linux). While it serves, it waits nowhere
+//! else. What a
 //! thread keeps on its stack between two blocking calls is a field here: the unfinished line, the
 //! rest of a write, each deadline. A runtime does the same for you: an `async fn` compiles to such
 //! a struct. That is step 4.
 //!
-//! - *Gain:* a small struct per client instead of two threads; no lock, no queue. All that arrives
-//!   in one turn leaves in one write per client.
+//! - *Gain:* a small struct per client instead of two threads. No lock, and no queue between threads
+//!   except for the keyboard. All that arrives in one turn leaves in one write per client.
 //! - *Cost:* control flow becomes state. `mio` reports a readiness once (it is edge-triggered), so
 //!   the loop must remember which sockets it has not read empty. Deadlines are checked by hand.
 //!   What can only block, such as stdin, still needs a thread.
+//! - *Cost:* one thread uses one core. A turn that computes stops every client, and each turn looks
+//!   at all connections.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
@@ -32,8 +35,8 @@ mod parts;
 
 use parts::{Id, OPERATOR, Output, Received, name, notice, refuse};
 
-/// While a member has more bytes than this pending, no member is read. Also the most that one turn
-/// reads, exceeded by one read at most.
+/// The number of pending bytes of one member above which the loop reads no member. Also the most
+/// that one turn reads, exceeded by one read at most.
 const PENDING: usize = 64 * 1024;
 
 /// The size of a read. With small reads, a single talker makes small writes.
@@ -111,7 +114,8 @@ impl Connection {
             true => self.stalled.or_else(|| Some(Instant::now() + DEADLINE)),
             false => None,
         };
-        // A socket is nearly always writable: the loop would spin if it always asked.
+        // A socket is nearly always writable. If the loop always asked, level-triggered epoll would
+        // make it spin. `mio` is edge-triggered: it would only wake up for nothing.
         let wants_writable = self.unwritten() > 0;
         if wants_writable != self.wants_writable {
             self.wants_writable = wants_writable;
@@ -145,12 +149,13 @@ impl Connection {
         }
     }
 
-    /// Ends the membership. A stalled client gets only the rest of the line that was cut off.
+    /// Ends the membership. A stalled client gets only the rest of the line that was
+    /// sent only in part.
     fn close(&mut self, last: Line<'_>, deadline: Instant) {
         if self.stalled.take().is_some() {
             let (written, rest) = self.pending.split_at(self.written);
-            let cut = written.last().is_some_and(|byte| *byte != b'\n');
-            let end = rest.iter().position(|byte| *byte == b'\n').filter(|_| cut);
+            let partial = written.last().is_some_and(|byte| *byte != b'\n');
+            let end = rest.iter().position(|byte| *byte == b'\n').filter(|_| partial);
             self.pending.truncate(end.map_or(self.written, |end| self.written + end + 1));
         }
         self.pending.extend(format!("{last}\n").bytes());
@@ -167,7 +172,7 @@ impl Connection {
 struct Server {
     poll: Poll,
     listener: TcpListener,
-    /// Whether connections may be waiting to be accepted.
+    /// Whether clients may be waiting to be accepted.
     accept: bool,
     max_clients: usize,
     last_id: Id,
@@ -193,7 +198,8 @@ fn run(
     let mut listener = TcpListener::from_std(listener);
     let poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    // Two handles: a waker that is dropped takes back its last wake.
+    // A second handle keeps the waker alive: if it were dropped right after `wake`, the event
+    // would be lost.
     let waker = Arc::new(Waker::new(poll.registry(), CONSOLE)?);
     let _waker = waker.clone();
     let (to_loop, typed) = mpsc::sync_channel(256);
@@ -335,7 +341,7 @@ impl Server {
             let Some(id) = self.readable.pop_front() else { return };
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             let member = connection.closing.is_none();
-            // The whole of the backpressure. Closing connections are read in any case.
+            // This is all of the backpressure. Closing connections are read in any case.
             if member && (stalled || turn > PENDING) {
                 self.readable.push_back(id);
                 continue;
@@ -386,7 +392,7 @@ impl Server {
         }
     }
 
-    /// Writes to all. A lost connection is announced, so there is more to write: from the start.
+    /// Writes to all. Removing a lost client adds a notice for the others, so this flushes again.
     fn flush(&mut self) {
         self.operator.try_print(&mut self.printing);
         let registry = self.poll.registry();

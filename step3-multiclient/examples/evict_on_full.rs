@@ -1,8 +1,8 @@
 //! Healthy clients are disconnected during a burst: `try_send` fails, and the hub evicts them.
 //!
 //! A full outbox does not mean a slow client: perhaps its writer thread has not run yet. So wait in
-//! `send`, and let the writer decide. If one write takes too long, it drops its receiver, which
-//! ends the wait.
+//! `send`, and let the writer decide. If one write takes too long, the writer drops its receiver,
+//! which ends the wait.
 //!
 //! Avoided in: `step3-multiclient/src/hub.rs`, `deliver_batch`
 

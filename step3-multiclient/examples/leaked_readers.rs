@@ -2,7 +2,8 @@
 //!
 //! A session has two threads that share a socket. When the writer ends, the reader still waits in
 //! `read` until the client sends something, which may never happen. `shutdown(Write)` does not wake
-//! the reader, and dropping the writer's `Arc` does not close the socket. `shutdown(Both)` wakes it.
+//! the reader, and dropping the writer's `Arc` does not close the socket. `shutdown(Both)` wakes the
+//! reader and ends the connection.
 //!
 //! Avoided in: `step3-multiclient/src/session.rs`, `run`
 
@@ -38,7 +39,7 @@ fn disconnect_all(how: Shutdown, limit: Duration) -> usize {
         let end = end.clone();
         thread::spawn(move || {
             while (&*reader).read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
-            // Fails if nobody counts any more.
+            // Fails if `disconnect_all` has returned.
             let _ = end.send(());
         });
         let writer = thread::spawn(move || {
@@ -53,7 +54,9 @@ fn disconnect_all(how: Shutdown, limit: Duration) -> usize {
 fn main() {
     println!("mistake: all {SESSIONS} writers have ended, but {} readers", mistake());
     println!("fix:     after `shutdown(Both)`, {} of {SESSIONS} readers have ended", fix());
-    println!("why:     nothing else wakes a thread that waits in `read` for a silent client");
+    println!(
+        "why:     the reader waits in `read` for a silent client, until its read side is shut"
+    );
 }
 
 #[test]

@@ -9,11 +9,12 @@
 //! The lock does what the hub does: it puts joins, lines and leaves into one order. The reader that
 //! holds it delivers its own lines.
 //!
-//! - *Gain:* one thread and one queue less, and one thread switch less for each line.
+//! - *Gain:* one queue less, and no thread switch between a reader and the outboxes.
 //! - *Cost:* the rules of the lock are in no signature. A thread that holds it waits for a full
-//!   outbox. Meanwhile no client joins or leaves, and the server cannot end. So a writer must drop
-//!   its outbox before it takes the lock, or both wait forever. The lock is not fair, so the end of
-//!   the server needs a flag beside it. A panic poisons it.
+//!   outbox, and meanwhile no client joins or leaves. So a writer must drop its outbox before it
+//!   takes the lock, or both wait forever. A hub that waits stops the room as well, but the step
+//!   needs this rule only before it drops its guard; here it holds at every `lock`. The lock is not
+//!   fair, so the end of the server needs a flag beside it. A panic poisons it.
 //! - *Cost:* each read is a delivery of its own. The hub collects the reads of many clients first.
 
 use std::collections::HashMap;
@@ -35,7 +36,7 @@ mod parts;
 
 use parts::{Id, OPERATOR, Output, Received, name, notice, refuse};
 
-/// As in the step.
+// As in the step.
 const OUTBOX: usize = 256;
 const WRITE: usize = 64 * 1024;
 const WRITE_DEADLINE: Duration = Duration::from_secs(1);
@@ -49,7 +50,8 @@ fn main() -> ExitCode {
 /// What all threads share.
 struct Shared {
     room: Mutex<Room>,
-    /// Set before `main` takes the lock for the last time. Readers that find it set do not compete.
+    /// The flag that `main` sets before it takes the lock for the last time. Then readers do not
+    /// compete for the lock.
     ending: AtomicBool,
     session_ended: Condvar,
 }
@@ -286,7 +288,7 @@ impl Session {
     }
 }
 
-/// Completes the line that was cut off and sends the reason, as in the step.
+/// Completes the line that was sent only in part and sends the reason, as in the step.
 fn evict(stream: &TcpStream, bytes: &[u8], rest: usize) -> io::Result<()> {
     let (written, rest) = bytes.split_at(bytes.len() - rest);
     let whole = written.last().is_none_or(|byte| *byte == b'\n');

@@ -3,14 +3,15 @@
 //! Every worker accepts a connection, serves it until it ends, and accepts the next one. A client
 //! has no thread that writes to it: the worker of the talker writes to all sockets, one by one.
 //!
-//! - *Gain:* threads, memory and file descriptors are bounded by construction. There is no
-//!   `accept` thread, no connection limit to check, no queue, and nothing to clean up. For short
-//!   requests this is all a server needs.
+//! - *Gain:* the number of workers bounds threads, memory and file descriptors. There is no `accept`
+//!   thread, no queue, and no connection limit to check. For short requests this is all a server
+//!   needs.
 //! - *Cost:* a chat client stays. With all workers busy, the next client is connected, because the
 //!   OS completes the handshake, but no worker accepts it: it gets neither a greeting nor a refusal
 //!   until another client leaves. A client that lingers after `/exit` keeps a worker busy.
 //! - *Cost:* without outboxes, the lines of a talker wait for every reader in turn, and all other
-//!   talkers wait for the lock. A stalled client costs the room up to a second.
+//!   talkers wait for the lock. A stalled client costs the room up to two seconds, until its write
+//!   times out and the client is evicted.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -30,7 +31,8 @@ mod parts;
 
 use parts::{Id, OPERATOR, Output, Received, name, notice};
 
-/// How long a socket may take to accept the lines of one read.
+/// How long one call of `write` may take. After this time no other call begins, so the lines of one
+/// read may take twice as long.
 const WRITE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a client may take to close its side.

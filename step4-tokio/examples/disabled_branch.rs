@@ -1,7 +1,8 @@
 //! A session never ends after its client has closed the connection; sockets stay in CLOSE-WAIT.
 //!
 //! The session awaits `Ok(Some(line)) = lines.next_line()` in a `select!`. At EOF the result is
-//! `Ok(None)`, which does not match. So `select!` disables the branch and waits for the others.
+//! `Ok(None)`, which does not match. So `select!` disables the branch and waits for the others. That
+//! is right only if another branch ends the loop, as in step 4's hub when the keyboard is closed.
 //!
 //! Avoided in: `step4-tokio/src/session.rs`, `read`
 
@@ -67,8 +68,8 @@ fn fix() -> Result<usize, Elapsed> {
 }
 
 fn main() {
-    println!("mistake: {:?}: 300 ms after EOF, the session still holds the connection", mistake());
-    println!("fix:     {:?}: EOF, the session has closed the connection", fix());
+    println!("mistake: the session still holds the connection 300 ms after EOF ({:?})", mistake());
+    println!("fix:     the session has closed the connection: the client reads {:?}", fix());
     println!("why:     a pattern that does not match disables its branch: match EOF, too");
 }
 

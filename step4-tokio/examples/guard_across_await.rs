@@ -1,8 +1,8 @@
 //! The whole server hangs at 0 % CPU: a `MutexGuard` is held across `.await`.
 //!
-//! A task locks a `std::sync::Mutex` and awaits with the guard. Another task on the same thread
-//! calls `lock`, which blocks the thread. So the first task is never polled again and never drops
-//! its guard: a deadlock. `tokio::spawn` refuses such a task; `block_on` and `spawn_local` do not.
+//! A future awaits with the guard of a `std::sync::Mutex`. Another future on the same thread, here in
+//! the same task, calls `lock` and so blocks the thread. The first is never polled again, so it never
+//! drops its guard: a deadlock. `tokio::spawn` refuses such a future; `block_on` does not.
 //!
 //! Avoided in: `step4-tokio/src/hub.rs`, `run`
 
@@ -17,7 +17,7 @@ use tokio::task::yield_now;
 type Room = Mutex<Vec<&'static str>>;
 
 #[expect(clippy::await_holding_lock, reason = "this is the mistake")]
-async fn join_holding(room: &Room, name: &'static str, steps: Sender<String>) {
+async fn enter_holding(room: &Room, name: &'static str, steps: Sender<String>) {
     steps.send(format!("{name} calls lock")).expect("main listens");
     let mut members = room.lock().expect("no panic");
     members.push(name);
@@ -26,7 +26,7 @@ async fn join_holding(room: &Room, name: &'static str, steps: Sender<String>) {
     yield_now().await;
 }
 
-async fn join(room: &Room, name: &'static str, steps: Sender<String>) {
+async fn enter(room: &Room, name: &'static str, steps: Sender<String>) {
     steps.send(format!("{name} calls lock")).expect("main listens");
     // The guard is a temporary: it is dropped at the end of this statement.
     room.lock().expect("no panic").push(name);
@@ -34,17 +34,17 @@ async fn join(room: &Room, name: &'static str, steps: Sender<String>) {
     yield_now().await;
 }
 
-/// Runs two tasks on a thread of its own, which is abandoned if they deadlock. Returns the first
+/// Joins two futures on a thread of its own, which is abandoned if they deadlock. Returns the first
 /// three steps, and what comes next within `limit`.
 fn run(
-    join: impl AsyncFn(&Room, &'static str, Sender<String>) + Send + 'static,
+    enter: impl AsyncFn(&Room, &'static str, Sender<String>) + Send + 'static,
     room: Arc<Room>,
     limit: Duration,
 ) -> (String, Result<String, RecvTimeoutError>) {
     let (steps, taken) = channel();
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().build().expect("a runtime");
-        let (ann, bob) = (join(&room, "ann", steps.clone()), join(&room, "bob", steps));
+        let (ann, bob) = (enter(&room, "ann", steps.clone()), enter(&room, "bob", steps));
         runtime.block_on(async { tokio::join!(ann, bob) })
     });
     let step = |limit| taken.recv_timeout(limit);
@@ -55,12 +55,12 @@ fn run(
 /// Returns what `run` returns, and whether the room is locked after that.
 fn mistake() -> (String, Result<String, RecvTimeoutError>, bool) {
     let room = Arc::new(Room::default());
-    let (steps, next) = run(join_holding, room.clone(), Duration::from_millis(300));
+    let (steps, next) = run(enter_holding, room.clone(), Duration::from_millis(300));
     (steps, next, matches!(room.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn fix() -> (String, Result<String, RecvTimeoutError>) {
-    run(join, Arc::default(), Duration::from_secs(20))
+    run(enter, Arc::default(), Duration::from_secs(20))
 }
 
 fn main() {

@@ -65,8 +65,8 @@ fn main() {
     if let Ok(on) = env::var(READ) {
         return chat(&on);
     }
-    println!("mistake: {:?}: the process still runs, 300 ms after its chat was over", mistake());
-    println!("fix:     {:?}: the process has ended", fix());
+    println!("mistake: 300 ms after its chat was over, the process still runs ({:?})", mistake());
+    println!("fix:     the process has ended ({:?})", fix());
     println!("why:     a runtime that ends waits for its blocking threads, and one reads stdin");
 }
 

@@ -1,7 +1,9 @@
 //! The server still runs but answers nothing: a spawned task has panicked.
 //!
 //! A panic ends the task, not the program. Tokio keeps it for the `JoinHandle`. If you drop the
-//! handle, only the message on stderr is left.
+//! handle, only the message on stderr is left. Step 4 does not spawn its hub, so a panic there ends
+//! `main`. A panic of the accept task drops its sessions and closes the hub's queue. Then the hub
+//! returns, and `run` awaits the task.
 //!
 //! Avoided in: `step4-tokio/src/server.rs`, `run`
 

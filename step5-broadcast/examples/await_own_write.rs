@@ -36,7 +36,7 @@ async fn fix(stream: DuplexStream, mut outbox: Outbox, peer: PeerOutbox) {
     let read = async {
         let mut buf = [0; 1024];
         while let Ok(n @ 1..) = input.read(&mut buf).await {
-            // Unbounded, to be short. In step 5, a client that reads too little misses lines.
+            // Unbounded, to keep the example short. In step 5, a client that reads too little misses lines.
             peer.send(buf[..n].into()).unwrap();
         }
     };
@@ -68,8 +68,8 @@ async fn send_then_read(client: &mut DuplexStream) {
 // Time is paused: the clock moves only when every task waits. So a timeout proves a deadlock.
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() {
-    println!("mistake: {:?}: clients and sessions all wait in `write_all`", chat(mistake).await);
-    println!("fix:     {:?}: a session reads while it writes", chat(fix).await);
+    println!("mistake: {:?}: all clients and sessions wait in `write_all`", chat(mistake).await);
+    println!("fix:     every client has received all ({:?})", chat(fix).await);
     println!("why:     a `select!` polls no other branch while it runs the body of one");
 }
 

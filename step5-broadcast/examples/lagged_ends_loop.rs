@@ -2,13 +2,13 @@
 //!
 //! `recv` returns `Err(Lagged)` when the channel has overwritten messages that this receiver had
 //! not taken yet. The receiver is still subscribed, but `while let Ok` ends the loop. Count what is
-//! missing, tell the client, and go on.
+//! missing, send the number to the client, and go on.
 //!
 //! Avoided in: `step5-broadcast/src/writer.rs`, `Writer::push`
 
 use tokio::sync::broadcast::{self, Receiver, error::RecvError};
 
-/// The capacity of the channel. A power of two: Tokio rounds it up to one.
+/// The capacity of the channel. Tokio rounds a capacity up to a power of two.
 const CAPACITY: u64 = 16;
 const LINES: u64 = 100;
 

@@ -2,7 +2,8 @@
 //!
 //! `spawn` only queues a task. When the future of `block_on` returns, the runtime is dropped, and
 //! with it every task that has not finished. Keep the tasks in a `JoinSet`, and wait for them, but
-//! not longer than a client may take.
+//! not longer than a client may take. Step 5 waits until its event queue closes: every session holds
+//! a sender, so that is the end of the last one.
 //!
 //! Avoided in: `step5-broadcast/src/server.rs`, `run`
 
@@ -22,21 +23,21 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Returns everything that the client receives.
 fn mistake() -> String {
     chat(async |stream| {
-        tokio::spawn(say_goodbye(stream));
+        tokio::spawn(send_goodbye(stream));
     })
 }
 
 fn fix() -> String {
     chat(async |stream| {
         let mut sessions = JoinSet::new();
-        sessions.spawn(say_goodbye(stream));
+        sessions.spawn(send_goodbye(stream));
         let drained = async { while sessions.join_next().await.is_some() {} };
         // A session that takes longer is aborted.
         let _ = timeout(DRAIN, drained).await;
     })
 }
 
-async fn say_goodbye(mut stream: TcpStream) {
+async fn send_goodbye(mut stream: TcpStream) {
     // Fails if the client is gone.
     let _ = stream.write_all(b"* goodbye\n").await;
 }

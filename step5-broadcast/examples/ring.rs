@@ -11,8 +11,8 @@
 //! - *`Lagged(n)` counts messages of the ring.* A client's own lines are among them, so n is not
 //!   the number of lines that it missed. Here, as in the tutorials, the client gets no notice at all.
 //! - *The ring knows no recipients.* A client receives its own lines, too, and has to drop them. A
-//!   reply or a private message needs a second channel, and then it has no order with the room's
-//!   lines.
+//!   private message would need a second channel. The client's own task writes the replies. Neither
+//!   has an order with the lines of the ring.
 //! - *A task that writes does not read.* It awaits `write_all` in the body of `select!`. While the
 //!   socket of its client is full, the server reads nothing from this client, not even `/exit`.
 //!

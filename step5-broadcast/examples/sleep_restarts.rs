@@ -65,10 +65,9 @@ fn messages() -> Receiver<()> {
 // Time is paused: when all tasks wait, the clock jumps to the next deadline.
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() {
-    let text = |after: Option<Duration>| after.map_or("never".into(), |after| format!("{after:?}"));
-    println!("mistake: a timeout of {TIMEOUT:?} fires: {}, in 5 s", text(mistake().await));
-    println!("fix:     it fires after {}: one deadline", text(fix_with_a_deadline().await));
-    println!("         it fires after {}: one pinned `sleep`", text(fix_with_a_pin().await));
+    println!("mistake: in 5 s, a timeout of {TIMEOUT:?} has fired after {:?}", mistake().await);
+    println!("fix:     it has fired after {:?}: one deadline", fix_with_a_deadline().await);
+    println!("         it has fired after {:?}: one pinned `sleep`", fix_with_a_pin().await);
     println!("why:     `select!` drops the branches that lose, and the next turn sleeps anew");
 }
 

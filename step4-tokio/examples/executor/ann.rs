@@ -14,7 +14,8 @@ pub(crate) async fn ann(inbox: Channel, to_bob: Channel) -> String {
     name
 }
 
-/// What a call of `ann` returns: a future with one variant for each place where it can wait.
+/// The future that a call of `ann` returns: a variant for each `.await`, one for the start and one
+/// for the end. The compiler adds one for a future that has panicked.
 ///
 /// A variant holds the future that is awaited there, and the variables that are used later. A
 /// waiting task costs no more than that: no thread and no stack.

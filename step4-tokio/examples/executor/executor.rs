@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 type Task = Pin<Box<dyn Future<Output = String>>>;
 
 thread_local! {
-    /// What happened, in order.
+    /// The log of polls, wake-ups and pauses, in order.
     static LOG: RefCell<Vec<String>> = RefCell::default();
     /// The timer: the tasks that sleep, by the time at which to wake them.
     static TIMER: RefCell<BTreeMap<Instant, Vec<Waker>>> = RefCell::default();
@@ -24,7 +24,7 @@ fn log(line: String) {
     LOG.with_borrow_mut(|log| log.push(line));
 }
 
-/// What is behind a `Waker`: a task's name, and the run queue to put it into.
+/// The content of a `Waker`: a task's name, and the run queue to put it into.
 ///
 /// Any thread may call a waker, so this has to be `Send` and `Sync`. Therefore the run queue is a
 /// channel, although our tasks share one thread.
@@ -46,7 +46,7 @@ pub(crate) fn run<const N: usize>(tasks: [(&'static str, Task); N]) -> Vec<Strin
     let mut tasks = BTreeMap::from(tasks);
     let (queue, run_queue) = channel();
     let waker = |name| Waker::from(Arc::new(TaskWaker { name, queue: queue.clone() }));
-    // Before its first poll, a future has given its waker to nothing, so nothing else wakes it.
+    // Nothing has a future's waker before its first poll. So wake every task once.
     tasks.keys().for_each(|name| waker(name).wake());
     while !tasks.is_empty() {
         let name = next(&run_queue);

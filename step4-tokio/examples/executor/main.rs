@@ -47,7 +47,7 @@ fn main() {
 mod tests {
     use super::*;
 
-    /// Two parks take 40 ms, so the thread sleeps in them. An executor that spins parks more often.
+    /// Two parks take 40 ms: the thread slept. An executor that spins would park more often.
     #[test]
     fn the_executor_sleeps_until_a_task_is_woken() {
         let start = Instant::now();
