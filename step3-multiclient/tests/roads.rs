@@ -58,11 +58,11 @@ roads! {
         the_operators_exit_ends_the_server,
         closed_connections_leak_no_threads_or_descriptors,
         a_client_that_never_reads_is_evicted,
-        a_flood_does_not_delay_other_senders,
         clients_that_send_before_they_read_do_not_deadlock,
         a_slot_is_free_when_the_socket_is_closed,
     ],
     keeps_slowly: [
+        a_flood_does_not_delay_other_senders,
         a_server_survives_running_out_of_file_descriptors,
         slow_readers_cost_other_clients_no_line,
         slow_readers_cost_no_line_with_five_senders,
@@ -219,11 +219,11 @@ roads! {
         the_operators_exit_ends_the_server,
         closed_connections_leak_no_threads_or_descriptors,
         a_client_that_never_reads_is_evicted,
-        a_flood_does_not_delay_other_senders,
         clients_that_send_before_they_read_do_not_deadlock,
         a_slot_is_free_when_the_socket_is_closed,
     ],
     keeps_slowly: [
+        a_flood_does_not_delay_other_senders,
         a_server_survives_running_out_of_file_descriptors,
         slow_readers_cost_other_clients_no_line,
         slow_readers_cost_no_line_with_five_senders,
@@ -251,10 +251,9 @@ roads! {
         a_half_closed_connection_is_drained,
         a_port_in_use_and_a_missing_server_are_reported,
     ],
-    keeps_alone: [
-        a_flood_does_not_delay_other_senders,
-    ],
+    keeps_alone: [],
     keeps_slowly: [
+        a_flood_does_not_delay_other_senders,
         a_reader_of_two_megabytes_a_second_stays_connected,
         a_short_stall_costs_no_line,
     ],

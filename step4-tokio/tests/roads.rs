@@ -16,10 +16,9 @@ roads! {
         a_port_in_use_and_a_missing_server_are_reported,
         a_closed_stdout_does_not_stop_the_server,
     ],
-    keeps_alone: [
-        a_flood_does_not_delay_other_senders,
-    ],
+    keeps_alone: [],
     keeps_slowly: [
+        a_flood_does_not_delay_other_senders,
         a_reader_of_two_megabytes_a_second_stays_connected,
         a_short_stall_costs_no_line,
     ],

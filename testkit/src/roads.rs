@@ -72,9 +72,9 @@ pub fn promised(behaviour_rs: &str) -> impl Iterator<Item = &str> {
 /// ```
 ///
 /// `keeps` and `keeps_alone` are the lists `shared` and `alone` of [`promises!`](crate::promises!).
-/// Those in `breaks` must fail. `keeps_slowly` and `breaks_slowly` take long, and run only with
-/// `cargo test -- --ignored`. `unstable` does not run, because luck decides. Together they are all
-/// the promises of the step.
+/// Those in `breaks` must fail. `keeps_slowly` and `breaks_slowly` take long or need a quiet machine,
+/// and run only with `cargo test -- --ignored`. `unstable` does not run, because luck decides, or
+/// because the test would not end. Together they are all the promises of the step.
 #[macro_export]
 macro_rules! roads {
     (
