@@ -26,16 +26,17 @@ fn run(wake: fn(TcpStream) -> io::Result<()>, limit: Duration) -> io::Result<(Ou
     let (mut stream, _) = listener.accept()?;
     let handle = stream.try_clone()?;
     let (read, on_read) = mpsc::channel();
-    // Ends when this function drops `peer`, at the latest.
-    thread::spawn(move || stream.read(&mut [0; 100]).map(|n| read.send(n)));
-    let blocked = on_read.recv_timeout(Duration::from_millis(100));
-    assert_eq!(blocked, Err(RecvTimeoutError::Timeout));
+    // Ends when this function drops `peer`, at the latest. Sends the stream, too: dropping it here
+    // would end the connection.
+    thread::spawn(move || stream.read(&mut [0; 100]).map(|n| read.send((n, stream))));
+    assert!(on_read.recv_timeout(Duration::from_millis(100)).is_err(), "the reader is blocked");
     let start = Instant::now();
     wake(handle)?;
     let result = on_read.recv_timeout(limit);
     let time = start.elapsed();
     peer.set_read_timeout(Some(LIMIT))?;
-    Ok(((result, matches!(peer.read(&mut [0]), Ok(0))), time))
+    let eof = matches!(peer.read(&mut [0]), Ok(0));
+    Ok(((result.map(|(n, _stream)| n), eof), time))
 }
 
 /// Drops the handle; shuts the write side.
@@ -55,7 +56,7 @@ fn fix() -> io::Result<[(Outcome, Duration); 2]> {
 }
 
 fn main() -> io::Result<()> {
-    let text = |(read, eof): Outcome| format!("`read` returns {read:?}; EOF at the peer: {eof}");
+    let text = |(read, eof): Outcome| format!("`read`: {read:?}; EOF at the peer: {eof}");
     let [dropped, write] = mistake()?.map(text);
     println!("mistake: drop(handle):    {dropped}");
     println!("         shutdown(Write): {write}");

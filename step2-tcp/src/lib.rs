@@ -20,7 +20,7 @@
 //!   nothing of what still arrives, and after `/exit` it has to print that for up to a second.
 //!   Step 3 uses `shutdown(Both)` when nothing is left to print.
 //! - *A read timeout under `read_line`* does, but it loses data. The timeout may fire in the middle
-//!   of a character, and then `read_line` discards what it has read of the line.
+//!   of a character, and then `read_line` discards what it has read in this call.
 //!
 //! So the reader calls `read` with a timeout of 100 ms, and before each call it checks a channel
 //! for a message from the writer. `WouldBlock` (on Windows `TimedOut`) now means that nothing has

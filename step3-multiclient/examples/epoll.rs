@@ -1,10 +1,9 @@
 //! Step three and a half: the event loop by hand, on `mio`. One thread serves all clients.
 //!
-//! The loop asks the OS which sockets are ready (epoll, on Linux). While it serves, it waits nowhere
-//! else. What a
-//! thread keeps on its stack between two blocking calls is a field here: the unfinished line, the
-//! rest of a write, each deadline. A runtime does the same for you: an `async fn` compiles to such
-//! a struct. That is step 4.
+//! The loop asks the OS which sockets are ready (epoll, on Linux). While it serves, it waits
+//! nowhere else. What a thread keeps on its stack between two blocking calls is a field here: the
+//! unfinished line, the rest of a write, each deadline. A runtime does the same for you: an `async
+//! fn` compiles to such a struct. That is step 4.
 //!
 //! - *Gain:* a small struct per client instead of two threads. No lock, and no queue between threads
 //!   except for the keyboard. All that arrives in one turn leaves in one write per client.
@@ -149,8 +148,7 @@ impl Connection {
         }
     }
 
-    /// Ends the membership. A stalled client gets only the rest of the line that was
-    /// sent only in part.
+    /// Ends the membership. A stalled client gets only the rest of a line that was sent in part.
     fn close(&mut self, last: Line<'_>, deadline: Instant) {
         if self.stalled.take().is_some() {
             let (written, rest) = self.pending.split_at(self.written);

@@ -68,7 +68,7 @@ async fn send_then_read(client: &mut DuplexStream) {
 // Time is paused: the clock moves only when every task waits. So a timeout proves a deadlock.
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() {
-    println!("mistake: {:?}: all clients and sessions wait in `write_all`", chat(mistake).await);
+    println!("mistake: clients and sessions all wait in `write_all` ({:?})", chat(mistake).await);
     println!("fix:     every client has received all ({:?})", chat(fix).await);
     println!("why:     a `select!` polls no other branch while it runs the body of one");
 }

@@ -65,9 +65,10 @@ fn messages() -> Receiver<()> {
 // Time is paused: when all tasks wait, the clock jumps to the next deadline.
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() {
-    println!("mistake: in 5 s, a timeout of {TIMEOUT:?} has fired after {:?}", mistake().await);
-    println!("fix:     it has fired after {:?}: one deadline", fix_with_a_deadline().await);
-    println!("         it has fired after {:?}: one pinned `sleep`", fix_with_a_pin().await);
+    let text = |t: Option<Duration>| t.map_or("never fired".into(), |t| format!("fired at {t:?}"));
+    println!("mistake: a timeout of {TIMEOUT:?} {} in 5 s", text(mistake().await));
+    println!("fix:     it {}: one deadline", text(fix_with_a_deadline().await));
+    println!("         it {}: one pinned `sleep`", text(fix_with_a_pin().await));
     println!("why:     `select!` drops the branches that lose, and the next turn sleeps anew");
 }
 
