@@ -28,8 +28,9 @@
 //! bytes of an unfinished line over any number of reads.
 //!
 //! Two endings look similar and mean different things. A *message* in the channel ends the chat:
-//! `/exit` was typed, or something failed. A *closed* channel means EOF on stdin: no more lines will
-//! be typed, the connection is half-closed, and the reader goes on until the other side closes too.
+//! `/exit` was typed, or something failed. A *closed* channel means EOF on stdin: no more lines
+//! will be typed, the connection is half-closed, and the reader goes on until the other side closes
+//! too.
 //!
 //! Read [`client`] first: it is the whole chat, for both sides. [`server`] accepts the client; most
 //! of it is hardening, for lines that you type before the client comes. [`console`] and `main` are

@@ -3,7 +3,7 @@
 use testkit::book::{Fence, fences, pages, read, root};
 
 /// The number of quotes that the pages have at least.
-const QUOTES: usize = 50;
+const QUOTES: usize = 60;
 
 /// What a reader of a page sees, and what the file has instead.
 #[derive(Debug, PartialEq)]
