@@ -9,7 +9,7 @@ mod run;
 
 use std::sync::Mutex;
 
-use testkit::book::{pages, read};
+use testkit::book::{fences, pages, read};
 
 use crate::copy::Copy;
 use crate::masks::output_matches;
@@ -54,6 +54,29 @@ fn run(task: &Task) -> Result<(), String> {
 
 fn indent(text: &str) -> String {
     text.lines().map(|line| format!("  | {line}\n")).collect()
+}
+
+/// Outside the tasks, too: commands with their output directly behind them.
+#[test]
+fn commands_print_the_output_below_them() {
+    let _copy = COPY.lock().unwrap_or_else(|error| error.into_inner());
+    let mut checked = 0;
+    for page in pages() {
+        let text = read(&page);
+        for pair in fences(&text).windows(2) {
+            let [commands, output] = pair else { continue };
+            // The end of one fence, a blank line, and the beginning of the other.
+            let adjacent = output.line == commands.line + commands.lines.len() + 3;
+            if !adjacent || (commands.language, output.language) != ("sh", "text") {
+                continue;
+            }
+            let [commands, output] = [commands, output].map(|fence| fence.lines.join("\n") + "\n");
+            let task = Task { title: page.clone(), diff: None, commands, output };
+            run(&task).unwrap_or_else(|problem| panic!("{page}\n\n{problem}"));
+            checked += 1;
+        }
+    }
+    assert!(checked > 0, "no commands with an output were found");
 }
 
 #[test]
