@@ -1,17 +1,30 @@
 //! Clients that read slowly, vanish, or send rubbish.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::soak::Show;
-
 /// How many there are: a third of each kind.
 pub(crate) const COUNT: usize = 60;
+
+/// What all threads of a soak share.
+pub(crate) struct Show {
+    pub(crate) addr: SocketAddr,
+    pub(crate) open: AtomicBool,
+    /// Slow readers that the server has disconnected.
+    pub(crate) evicted: AtomicU64,
+}
+
+impl Show {
+    pub(crate) fn goes_on(&self) -> bool {
+        self.open.load(Relaxed)
+    }
+}
 
 /// Runs the misfit `n` until the show ends.
 pub(crate) fn run(show: &Show, n: usize) {

@@ -12,7 +12,7 @@ use clap::Args;
 use testkit::system;
 
 use crate::crowd::greeting;
-use crate::misfits;
+use crate::misfits::{self, Show};
 use crate::report::Table;
 use crate::server::Targets;
 
@@ -61,20 +61,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
         table.push(target.name(), &soaked);
     }
     Ok(table)
-}
-
-/// What all threads share.
-pub(crate) struct Show {
-    pub(crate) addr: SocketAddr,
-    open: AtomicBool,
-    /// Slow readers that the server has disconnected.
-    pub(crate) evicted: AtomicU64,
-}
-
-impl Show {
-    pub(crate) fn goes_on(&self) -> bool {
-        self.open.load(Relaxed)
-    }
 }
 
 fn soak(addr: SocketAddr, pid: Option<u32>, time: Duration) -> anyhow::Result<[f64; 6]> {
