@@ -27,14 +27,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Line, LineDecoder, LineError, MAX_TEXT};
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use step3_multiclient::console::{Console, status};
 use step3_multiclient::server::DRAIN;
 use step3_multiclient::signals::Shutdown;
 
 mod parts;
 
-use parts::{Id, OPERATOR, Output, Received, name, notice, refuse};
+use parts::{Id, OPERATOR, Output, Received, name, notice, operate, refuse};
 
 // As in the step.
 const OUTBOX: usize = 256;
@@ -137,7 +137,11 @@ fn run(
         let shared = shared.clone();
         move || accept(&listener, max_clients, &shared)
     })?;
-    operate(&shared, console.typed, &shutdown);
+    operate(console.typed, &shutdown, |received| {
+        let mut room = shared.lock();
+        room.broadcast(OPERATOR, &received.said);
+        room.operator.print(&received.errors);
+    });
     shared.ending.store(true, Ordering::Relaxed);
     let mut room = shared.lock();
     room.members.clear();
@@ -146,28 +150,6 @@ fn run(
     let drained = shared.session_ended.wait_timeout_while(room, DRAIN, busy);
     drained.unwrap_or_else(PoisonError::into_inner).0.operator.finish();
     Ok(())
-}
-
-/// Delivers the operator's lines, until it leaves or `shutdown` closes.
-fn operate(shared: &Shared, mut typed: Receiver<Result<String, LineError>>, shutdown: &Shutdown) {
-    loop {
-        select! {
-            recv(typed) -> line => {
-                let Ok(line) = line else {
-                    typed = never();
-                    continue;
-                };
-                let Received { said, errors, exit } = Received::new(OPERATOR, [line]);
-                let mut room = shared.lock();
-                room.broadcast(OPERATOR, &said);
-                room.operator.print(&errors);
-                if exit {
-                    break;
-                }
-            }
-            recv(shutdown) -> _ => break,
-        }
-    }
 }
 
 fn accept(listener: &TcpListener, max_clients: usize, shared: &Arc<Shared>) {

@@ -22,14 +22,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{LineDecoder, LineError, MAX_TEXT};
-use crossbeam_channel::{Receiver, never, select};
 use step3_multiclient::console::Console;
 use step3_multiclient::server::DRAIN;
 use step3_multiclient::signals::Shutdown;
 
 mod parts;
 
-use parts::{Id, OPERATOR, Output, Received, name, notice};
+use parts::{Id, OPERATOR, Output, Received, name, notice, operate};
 
 /// How long one call of `write` may take. After this time no other call begins, so the lines of one
 /// read may take twice as long.
@@ -133,7 +132,11 @@ fn run(
     }
     // No client is greeted before all workers run.
     drop(room);
-    operate(&pool, console.typed, &shutdown);
+    operate(console.typed, &shutdown, |received| {
+        let mut room = pool.lock();
+        room.broadcast(OPERATOR, &received.said);
+        room.operator.print(&received.errors);
+    });
     let mut room = pool.lock();
     for (_, stream) in room.members.drain() {
         // A stalled client must not delay the goodbyes of the others.
@@ -146,28 +149,6 @@ fn run(
     let drained = pool.worker_free.wait_timeout_while(room, DRAIN, busy);
     drained.unwrap_or_else(PoisonError::into_inner).0.operator.finish();
     Ok(())
-}
-
-/// Writes the operator's lines, until it leaves or `shutdown` closes.
-fn operate(pool: &Pool, mut typed: Receiver<Result<String, LineError>>, shutdown: &Shutdown) {
-    loop {
-        select! {
-            recv(typed) -> line => {
-                let Ok(line) = line else {
-                    typed = never();
-                    continue;
-                };
-                let Received { said, errors, exit } = Received::new(OPERATOR, [line]);
-                let mut room = pool.lock();
-                room.broadcast(OPERATOR, &said);
-                room.operator.print(&errors);
-                if exit {
-                    break;
-                }
-            }
-            recv(shutdown) -> _ => break,
-        }
-    }
 }
 
 /// Serves one client after the other. All workers wait in `accept` on the same listener.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use common::{Input, Line, LineError, check_address};
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use step3_multiclient::console::{Console, status};
 use step3_multiclient::server::DRAIN;
 use step3_multiclient::signals::Shutdown;
@@ -25,7 +25,7 @@ pub(crate) const OPERATOR: Id = 0;
 /// A server with the parameters of `step3_multiclient::server::run`.
 type Serve = fn(TcpListener, Console, Shutdown, usize) -> io::Result<()>;
 
-/// Chat with many. `/exit` leaves; typed into the server, it ends the chat.
+/// Chat with many people. `/exit` leaves the chat; typed at the server, it ends the server.
 #[derive(Parser)]
 #[command(after_help = "Examples, by default on 127.0.0.1:8080: server, client")]
 struct Cli {
@@ -37,7 +37,7 @@ struct Cli {
 enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
-        /// The address to listen on; port 0 takes any free one
+        /// The address to listen on; with port 0, the OS chooses a free port
         #[arg(default_value = "127.0.0.1:8080")]
         addr: String,
         /// The maximum number of connections
@@ -136,6 +136,30 @@ impl Received {
             received.exit |= line == Err(LineError::Unterminated);
         }
         received
+    }
+}
+
+/// Passes what the operator types to `deliver`, until it leaves or `shutdown` closes.
+pub(crate) fn operate(
+    mut typed: Receiver<Result<String, LineError>>,
+    shutdown: &Shutdown,
+    mut deliver: impl FnMut(&Received),
+) {
+    loop {
+        select! {
+            recv(typed) -> line => {
+                let Ok(line) = line else {
+                    typed = never();
+                    continue;
+                };
+                let received = Received::new(OPERATOR, [line]);
+                deliver(&received);
+                if received.exit {
+                    return;
+                }
+            }
+            recv(shutdown) -> _ => return,
+        }
     }
 }
 
