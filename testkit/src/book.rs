@@ -123,11 +123,12 @@ pub fn all_tests() -> BTreeSet<String> {
     for package in files(&root()).iter().filter(|path| path.join("Cargo.toml").exists()) {
         let mut code: Vec<_> =
             ["src", "tests"].iter().flat_map(|folder| rust_files(&package.join(folder))).collect();
-        let manifest = fs::read_to_string(package.join("Cargo.toml")).expect("a manifest");
-        code.extend(rust_files(&package.join("examples")).into_iter().filter(|path| {
-            let name = example(path, &package.join("examples"));
-            manifest.contains(&format!("name = \"{name}\"\ntest = true"))
-        }));
+        let name = package.file_name().expect("a name").display().to_string();
+        code.extend(
+            rust_files(&package.join("examples")).into_iter().filter(|path| {
+                is_tested(&(name.clone(), example(path, &package.join("examples"))))
+            }),
+        );
         for file in code {
             let code = fs::read_to_string(file).expect("a file");
             names.extend(tests(&code).into_iter().map(str::to_owned));
@@ -136,14 +137,35 @@ pub fn all_tests() -> BTreeSet<String> {
     names
 }
 
-/// The names of all examples of the steps.
-pub fn all_examples() -> BTreeSet<String> {
-    let folders = files(&root()).into_iter().map(|package| package.join("examples"));
-    let examples = folders.flat_map(|folder| {
-        let paths = rust_files(&folder).into_iter();
-        paths.map(move |path| example(&path, &folder)).collect::<Vec<_>>()
-    });
-    examples.collect()
+/// An example: its package and its name.
+pub type Example = (String, String);
+
+/// All examples of the workspace, with the path of their code from the root.
+pub fn examples() -> BTreeMap<Example, String> {
+    let mut examples = BTreeMap::new();
+    for folder in files(&root()) {
+        let package = folder.file_name().expect("a name").display().to_string();
+        for path in files(&folder.join("examples")) {
+            let code = if path.is_dir() { path.join("main.rs") } else { path.clone() };
+            // A folder without a `main.rs` holds modules that examples share.
+            if code.exists() {
+                let name = example(&path, &folder.join("examples"));
+                let code = code.strip_prefix(root()).expect("a file of the workspace");
+                examples.insert((package.clone(), name), code.display().to_string());
+            }
+        }
+    }
+    examples
+}
+
+/// Whether `cargo test` runs the tests of an example.
+pub fn is_tested((package, name): &Example) -> bool {
+    let manifest = read(&format!("{package}/Cargo.toml"));
+    manifest.split("[[example]]\n").skip(1).any(|target| {
+        let target = target.split("\n[").next().unwrap_or_default();
+        let has = |line: &str| target.lines().any(|other| other == line);
+        has(&format!("name = \"{name}\"")) && has("test = true")
+    })
 }
 
 /// The name of the example that a file in `folder` belongs to.

@@ -98,7 +98,7 @@ fn listed_as_broken() -> Broken {
 
 #[test]
 fn the_page_about_roads_says_what_they_break() {
-    let page = fs::read_to_string(root().join("docs/roads.md")).unwrap();
+    let page = read("docs/roads.md");
     let mut shown = Broken::new();
     for section in page.split("\n## ").skip(1) {
         // The program is the name in the heading: `mutex`.
