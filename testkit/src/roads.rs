@@ -93,12 +93,11 @@ macro_rules! roads {
             #[allow(unused_imports)]
             use $crate::{Machine, behaviours, check, roads};
 
-            $(
-                #[test]
-                fn $keeps() {
-                    check(&$chat, behaviours::$keeps, Machine::Shared);
-                }
-            )*
+            $crate::promises! {
+                $chat,
+                shared: [$($keeps,)*],
+                alone: [$($alone,)*],
+            }
 
             #[test]
             fn what_it_breaks() {
@@ -130,17 +129,10 @@ macro_rules! roads {
                 );
             }
 
-            /// Tests that load the machine, or measure. The nextest filter relies on this name.
-            mod alone {
+            /// Kept as well, but not tested each time. The nextest filter relies on this name.
+            mod slowly {
                 #[allow(unused_imports)]
                 use super::*;
-
-                $(
-                    #[test]
-                    fn $alone() {
-                        check(&$chat, behaviours::$alone, Machine::Alone);
-                    }
-                )*
                 $(
                     #[test]
                     #[ignore = "takes long: cargo test -- --ignored"]
