@@ -1,4 +1,4 @@
-//! Step 4: the same chat as step 3, line for line, on Tokio: a task for each thing that waits.
+//! Step 4: the same chat as step 3, file by file, on Tokio: a task for each thing that waits.
 //!
 //! ```text
 //! accept loop ── starts a session for each connection
