@@ -1,0 +1,88 @@
+//! Bind, run, shut down.
+
+use std::io;
+use std::time::Duration;
+
+use common::check_address;
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, lookup_host};
+use tokio::sync::mpsc::{channel, unbounded_channel};
+use tokio::time::{Instant, timeout_at};
+
+use crate::accept::{self, Limits};
+use crate::console::Console;
+use crate::hub::{self, EVENTS, Hub, Inbox};
+use crate::operator;
+use crate::signals::Shutdown;
+
+/// How many connections may wait to be accepted; std's listener holds 128.
+const BACKLOG: i32 = 4096;
+
+/// The kernel's send buffer of each connection. By default the kernel buffers megabytes, so a slow
+/// client would be noticed late.
+const SEND_BUFFER: usize = 256 * 1024;
+
+/// How long the sessions and the operator's printer have to finish when the server ends.
+pub const DRAIN: Duration = Duration::from_millis(750);
+
+/// Listens on the first address of `addr` that is free.
+///
+/// # Errors
+///
+/// An address of another form than `HOST:PORT`, an unknown host, or no free address.
+pub async fn bind(addr: &str) -> io::Result<TcpListener> {
+    let mut listener = Err(io::ErrorKind::AddrNotAvailable.into());
+    for addr in lookup_host(check_address(addr)?).await? {
+        listener = listen(addr);
+        if listener.is_ok() {
+            break;
+        }
+    }
+    listener
+}
+
+fn listen(addr: std::net::SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    // A restarted server gets its port at once. On Windows, this option would let two programs
+    // share the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves `listener` until the operator leaves or `shutdown` closes. Then every client gets a
+/// goodbye, and the server waits for at most [`DRAIN`] until the sessions have ended.
+///
+/// # Errors
+///
+/// An accept loop that failed. An error of a session never ends the server.
+pub async fn run(
+    listener: TcpListener,
+    mut console: Console,
+    shutdown: Shutdown,
+    limits: Limits,
+) -> io::Result<()> {
+    let (events, on_event) = channel(EVENTS);
+    let (stop, on_stop) = channel(1);
+    let (sender, outbox) = unbounded_channel();
+    tokio::spawn(operator::run(console.typed, console.output, events.clone(), outbox));
+    let accepting = tokio::spawn(accept::run(listener, limits, events, on_stop));
+    let mut inbox = Inbox { events: on_event, shutdown };
+    hub::run(Hub::new(sender, limits.history), &mut inbox).await;
+
+    // The hub is gone, and with it every outbox: the writers write their goodbyes.
+    let deadline = Instant::now() + DRAIN;
+    drop(stop);
+    // Dropping the sessions aborts those that are left when this returns.
+    let _sessions = accepting.await?;
+    // Readers may be waiting for space in the event queue. It closes when the last session ends.
+    while let Ok(Some(_)) = timeout_at(deadline, inbox.events.recv()).await {}
+    // An output that is closed or stalled is no reason to fail, or to wait longer.
+    let _ = timeout_at(deadline, console.printed.recv()).await;
+    Ok(())
+}
