@@ -1,11 +1,13 @@
 //! The commands. Each returns the notice that is its reply, if it has one.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
 use common::{Line, MAX_TEXT};
 
 use crate::batch::{Id, OPERATOR, Permit};
+use crate::envelope::{Kind, RoomLine};
 use crate::hub::Hub;
 use crate::name;
 
@@ -60,6 +62,8 @@ impl Hub {
         }
         let notice = format!("{old} is now {new}");
         self.broadcast(id, &notice, permit, |_, notice| Line::Notice(notice));
+        let renamed = RoomLine(Kind::Nick, old.clone(), new.into());
+        self.room(self.members[&id].room).outgoing.push(renamed);
         self.names.remove(&name::key(&old));
         self.names.insert(key, id);
         if let Some(member) = self.members.get_mut(&id) {
@@ -79,43 +83,75 @@ impl Hub {
         Ok(None)
     }
 
+    /// The rooms of all nodes: how many members, and how many of them are on other nodes.
     fn list_rooms(&self) -> String {
-        let rooms = self.room_ids.values().map(|id| &self.rooms[id]);
-        let rooms = rooms.map(|room| format!("{} ({})", room.name, room.members.len()));
-        list("rooms: ", rooms)
+        let local = self.rooms.values().map(|room| (&room.name, room.members.len(), 0));
+        let remote = self.cluster.nodes.values().flat_map(|node| node.rooms.values());
+        let remote = remote.filter(|room| !room.members.is_empty());
+        let remote = remote.map(|room| (&room.name, 0, room.members.len()));
+        let mut rooms = BTreeMap::new();
+        for (name, here, away) in local.chain(remote) {
+            let counts = rooms.entry(name::key(name)).or_insert((name, 0, 0));
+            (counts.1, counts.2) = (counts.1 + here, counts.2 + away);
+        }
+        let format = |(name, here, away): &(&String, usize, usize)| match away {
+            0 => format!("{name} ({here})"),
+            away => format!("{name} ({}, {away} remote)", here + away),
+        };
+        list("rooms: ", rooms.len(), rooms.values().map(format))
     }
 
     fn list_members(&self, id: Id) -> String {
         let room = &self.rooms[&self.members[&id].room];
-        let names = room.members.iter().map(|id| &self.members[id].name);
-        list(&format!("{} in {}: ", names.len(), room.name), names)
+        let here = room.members.iter().map(|id| &self.members[id].name);
+        let remote: Vec<_> = self.remote_members(&room.name).collect();
+        let count = here.len() + remote.iter().map(|members| members.len()).sum::<usize>();
+        let names = here.chain(remote.into_iter().flatten());
+        list(&format!("{count} in {}: ", room.name), count, names)
     }
 
-    /// Sends a private message. It holds permits of the addressee. A permit of the sender would not
-    /// return while the addressee lags, and then the server would stop reading from the sender.
     fn message(&mut self, id: Id, to: &str, text: &str) -> Result<Option<String>, String> {
+        let name = self.members[&id].name.clone();
+        let to = match to.split_once('@') {
+            Some((to, node)) if name::key(node) == name::key(&self.cluster.node) => to,
+            Some(to) => return self.message_remote(&name, to, text),
+            None => to,
+        };
         let to = self.names.get(&name::key(to)).copied().ok_or(format!("nobody is called {to}"))?;
-        let (name, addressee) = (&self.members[&id].name, &self.members[&to]);
+        let addressee = self.members[&to].name.clone();
+        if !self.send_private(to, &name, text) {
+            return Err(too_many_unread(&addressee));
+        }
+        Ok(Some(format!("to {addressee}: {text}")))
+    }
+
+    /// Sends a private message to a member, unless too much is unread. It holds permits of the
+    /// addressee. A permit of the sender would not return while the addressee lags, and then the
+    /// server would stop reading from the sender.
+    pub(crate) fn send_private(&mut self, to: Id, name: &str, text: &str) -> bool {
         let lines = format!("{}\n", Line::Private { name, text }).into_bytes();
         let bytes = u32::try_from(lines.len()).unwrap_or(u32::MAX);
-        let Ok(unread) = addressee.unread.clone().try_acquire_many_owned(bytes) else {
-            return Err(format!("{} has too many unread messages", addressee.name));
+        let Ok(unread) = self.members[&to].unread.clone().try_acquire_many_owned(bytes) else {
+            return false;
         };
-        let sent = format!("to {}: {text}", addressee.name);
         // A batch of its own: it must not share the permit of the replies.
         self.flush_unicast();
         self.send_to(to, lines, Some(Arc::new(unread)));
         self.flush_unicast();
-        Ok(Some(sent))
+        true
     }
+}
+
+/// The error for a private message that was not delivered.
+pub(crate) fn too_many_unread(addressee: &str) -> String {
+    format!("{addressee} has too many unread messages")
 }
 
 /// `head`, as many items as fit into one line, and the number of the rest. Formats only the items
 /// that are shown, and one more.
-fn list<T: Display>(head: &str, items: impl ExactSizeIterator<Item = T>) -> String {
+fn list<T: Display>(head: &str, count: usize, items: impl Iterator<Item = T>) -> String {
     // A notice begins with two characters of its own.
     const LIMIT: usize = MAX_TEXT - " and 18446744073709551615 more".len() - 2;
-    let count = items.len();
     let mut line = head.to_owned();
     for (n, item) in items.enumerate() {
         let item = format!("{}{item}", if n == 0 { "" } else { ", " });

@@ -11,7 +11,9 @@ use tokio::task::yield_now;
 use tracing::info;
 
 use crate::batch::{Batch, Id, OPERATOR, Permit};
+use crate::cluster::Cluster;
 use crate::name::{self, GUEST, OPERATOR_NAME};
+use crate::relay::Incoming;
 use crate::room::{LOBBY, Room, RoomId};
 use crate::signals::Shutdown;
 use crate::timer::expiry;
@@ -38,6 +40,8 @@ pub enum Event {
     Received(Id, Vec<Result<String, LineError>>, Permit),
     /// A client is gone. The hub ignores repetitions.
     Left(Id),
+    /// What the relay delivers.
+    Relay(Incoming),
 }
 
 /// Everything that the hub waits for from outside.
@@ -81,10 +85,11 @@ pub async fn run(mut hub: Hub, inbox: &mut Inbox) {
         hub.announce(room);
         hub.flush(room);
     }
+    hub.publish_end();
 }
 
 /// The members, their names, and the rooms. Nothing in here waits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hub {
     open: bool,
     /// All connected members. `Room::members` says which of them is in which room.
@@ -103,6 +108,8 @@ pub struct Hub {
     pub(crate) unicast: Option<(Id, Vec<u8>, Option<Permit>)>,
     /// Notified when all recipients of a batch have dropped it.
     pub(crate) batch_done: Arc<Notify>,
+    /// This node, and what it knows of the others.
+    pub(crate) cluster: Cluster,
 }
 
 /// A member as the hub knows it.
@@ -116,13 +123,27 @@ pub(crate) struct Member {
 }
 
 impl Hub {
-    /// A hub whose only member is the operator, with its outbox. Rooms remember the last `history`
-    /// lines said.
-    pub fn new(operator: Outbox, history: usize) -> Self {
-        let mut hub = Self { open: true, history, ..Self::default() };
+    /// A hub whose only member is the operator, with its outbox; no member without an operator.
+    /// Rooms remember the last `history` lines said.
+    pub(crate) fn new(operator: Option<Outbox>, history: usize, cluster: Cluster) -> Self {
+        let mut hub = Self {
+            open: true,
+            members: HashMap::new(),
+            names: HashMap::new(),
+            rooms: HashMap::new(),
+            room_ids: BTreeMap::new(),
+            next_room: LOBBY,
+            unflushed: BTreeSet::new(),
+            history,
+            unicast: None,
+            batch_done: Arc::default(),
+            cluster,
+        };
         hub.open_room("lobby");
-        hub.add(OPERATOR, OPERATOR_NAME.into(), operator);
-        hub.room(LOBBY).members.insert(OPERATOR);
+        if let Some(operator) = operator {
+            hub.add(OPERATOR, OPERATOR_NAME.into(), operator);
+            hub.room(LOBBY).members.insert(OPERATOR);
+        }
         hub
     }
 
@@ -131,6 +152,7 @@ impl Hub {
             Event::Joined(id, outbox) => self.join(id, outbox),
             Event::Received(id, lines, permit) => self.receive(id, lines, &permit),
             Event::Left(id) => self.leave(id, None),
+            Event::Relay(incoming) => self.handle_relay(incoming),
         }
         self.flush_unicast();
     }

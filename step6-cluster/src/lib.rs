@@ -31,12 +31,16 @@
 pub mod accept;
 pub mod batch;
 pub mod client;
+mod cluster;
 mod commands;
 pub mod console;
+mod envelope;
 pub mod hub;
-mod name;
+pub mod name;
+mod nodes;
 mod operator;
 mod reader;
+pub mod relay;
 mod room;
 mod rooms;
 pub mod server;

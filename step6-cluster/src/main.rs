@@ -1,15 +1,18 @@
 //! The command line of step 6.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, io};
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use common::check_address;
 use line_editor::Terminal;
 use step6_cluster::accept::Limits;
 use step6_cluster::console::{Console, status};
-use step6_cluster::{client, server, signals};
+use step6_cluster::relay::Link;
+use step6_cluster::{client, name, server, signals};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -18,17 +21,23 @@ use tracing_subscriber::EnvFilter;
 const EXAMPLES: &str = "ADDR is HOST:PORT, by default 127.0.0.1:8080.
 
 Examples:
-  step6-cluster server            in one terminal
-  step6-cluster client --name ann in other terminals; or: nc 127.0.0.1 8080
-  step6-cluster server [::1]:9000 --max-clients 20
-  step6-cluster client localhost:9000
+  step6-cluster server 127.0.0.1:8080 127.0.0.1:8081    two nodes, a and b, in one process
+  step6-cluster client 127.0.0.1:8081 --name ann        or: nc 127.0.0.1 8081
+  step6-cluster server --relay nats://127.0.0.1:4222 --node a
+  step6-cluster server 127.0.0.1:8081 --relay nats://127.0.0.1:4222 --node b
   RUST_LOG=info step6-cluster server";
+
+/// The names of the nodes in one process.
+const NODES: [&str; 26] = [
+    "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s",
+    "t", "u", "v", "w", "x", "y", "z",
+];
 
 /// How many lines of the log may wait for a stderr that nobody reads. More are dropped.
 const LOG: usize = 1024;
 
-/// Chat in rooms, with names. `/help` lists the commands. `/exit` leaves the chat; typed at the
-/// server, it ends the server.
+/// Chat in rooms that reach over several servers. `/help` lists the commands. `/exit` leaves the
+/// chat; typed at the server, it ends the server.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -40,12 +49,21 @@ struct Cli {
 enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
-        /// The address to listen on; with port 0, the OS chooses a free port
-        #[arg(default_value = "127.0.0.1:8080")]
-        addr: String,
-        /// The maximum number of connections
-        #[arg(long, default_value_t = 10_000)]
-        max_clients: usize,
+        /// The addresses to listen on, one for each node; with port 0, the OS chooses a free port
+        #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080", num_args = 1..=NODES.len())]
+        addrs: Vec<String>,
+        /// The URL of a NATS server that joins this node with others; then there is one ADDR
+        #[arg(long, value_name = "URL", requires = "node")]
+        relay: Option<String>,
+        /// The name of this node, different from the names of the others
+        #[arg(long, value_name = "NAME", requires = "relay", value_parser = name::check_node)]
+        node: Option<String>,
+        /// A file with the credentials for the NATS server
+        #[arg(long, value_name = "FILE", requires = "relay")]
+        creds: Option<PathBuf>,
+        /// The maximum number of connections of a node, at most 20000: each fits into its roster
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(..=20_000))]
+        max_clients: u16,
         /// How many of the last lines a newcomer receives
         #[arg(long, default_value_t = 20)]
         history: usize,
@@ -69,6 +87,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
+    if let Command::Server { addrs, relay: Some(_), .. } = &command
+        && addrs.len() > 1
+    {
+        let error = Cli::command().error(ErrorKind::TooManyValues, "--relay takes one ADDR");
+        error.exit();
+    }
     let result = runtime(&command).and_then(|runtime| runtime.block_on(run(command)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,17 +119,30 @@ fn runtime(command: &Command) -> anyhow::Result<Runtime> {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Server { addr, max_clients, history, rate, .. } => {
+        Command::Server { addrs, relay, node, creds, max_clients, history, rate, .. } => {
             signals::ignore_stops_in_background();
             raise_descriptor_limit();
             let shutdown = signals::on_signal().context("cannot handle signals")?;
-            let context = || format!("cannot listen on {addr}");
-            let listener = server::bind(&addr).await.with_context(context)?;
+            let mut listeners = Vec::new();
+            for addr in &addrs {
+                let context = || format!("cannot listen on {addr}");
+                listeners.push(server::bind(addr).await.with_context(context)?);
+            }
+            let links = match relay.zip(node) {
+                None => Link::local(NODES.map(String::from)),
+                Some((url, node)) => {
+                    let link = Link::nats(node, &url, creds.as_deref()).await;
+                    vec![link.context("cannot reach the relay")?]
+                }
+            };
             let console = Console::open(io::stdin(), io::stdout())?;
-            status(format_args!("listening on {}", listener.local_addr()?));
+            for listener in &listeners {
+                status(format_args!("listening on {}", listener.local_addr()?));
+            }
             let _log = start_log();
-            let limits = Limits { max_clients, history, rate };
-            server::run(listener, console, shutdown, limits).await.context("the server failed")
+            let limits = Limits { max_clients: max_clients.into(), history, rate };
+            let nodes = listeners.into_iter().zip(links).collect();
+            server::run_all(nodes, console, shutdown, limits).await.context("the server failed")
         }
         Command::Client { addr, name } => {
             let context = || format!("cannot connect to {addr}");

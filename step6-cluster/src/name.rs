@@ -43,3 +43,12 @@ pub(crate) fn check_person(name: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// Checks the name of a node, as given on the command line.
+///
+/// # Errors
+///
+/// The rule, for the user.
+pub fn check_node(name: &str) -> Result<String, String> {
+    check(name).map(|()| name.into())
+}

@@ -6,10 +6,12 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use common::Line;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use crate::batch::{Batch, Id, Permit};
+use crate::envelope::{Kind, RoomLine};
+use crate::nodes::at;
 
 /// A unique id of a room, never reused: not even by a later room of the same name.
 pub(crate) type RoomId = u64;
@@ -20,11 +22,15 @@ pub(crate) const LOBBY: RoomId = 0;
 /// A draft is full when it has this many bytes: it is sent even if a batch is in flight.
 const BATCH: usize = 256 * 1024;
 
+/// How many bytes of lines of other nodes a room takes before its writers are done with them. More
+/// are missed: the relay does not wait for a room, as that would hold up the other rooms.
+const REMOTE: usize = 1024 * 1024;
+
 /// How many names a notice shows.
 const NAMES: usize = 8;
 
 /// A room.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) members: BTreeSet<Id>,
@@ -44,24 +50,86 @@ pub(crate) struct Room {
     history: VecDeque<Vec<u8>>,
     /// The size of `history` in bytes.
     remembered: usize,
+    /// What the members here have said, to be published with the next batch.
+    pub(crate) outgoing: Vec<RoomLine>,
+    /// The number of the next line to be published.
+    pub(crate) next: u64,
+    /// A permit for each byte of lines of other nodes that may still be in flight.
+    remote: Arc<Semaphore>,
+    /// How many lines of other nodes were lost since the members were last told.
+    pub(crate) missed: u64,
 }
 
 impl Room {
     /// An empty room. Its batches notify `done`.
     pub(crate) fn new(name: &str, done: Arc<Notify>) -> Self {
-        Self { name: name.into(), draft: Batch::new(done), ..Self::default() }
+        Self {
+            name: name.into(),
+            members: BTreeSet::new(),
+            notice_due: None,
+            joined: Vec::new(),
+            left: Vec::new(),
+            draft: Batch::new(done),
+            in_flight: Weak::new(),
+            said: VecDeque::new(),
+            history: VecDeque::new(),
+            remembered: 0,
+            outgoing: Vec::new(),
+            next: 0,
+            remote: Arc::new(Semaphore::new(REMOTE)),
+            missed: 0,
+        }
     }
 
-    /// Adds a line of `author` to the next batch. Returns whether the batch is full.
-    pub(crate) fn append(&mut self, author: Id, line: Line<'_>, permit: &Permit) -> bool {
+    /// Adds a line to the next batch; its author is in `hidden_from`, if it is here. Returns whether
+    /// the batch is full.
+    pub(crate) fn append(&mut self, hidden_from: &[Id], line: Line<'_>, permit: &Permit) -> bool {
         let start = self.draft.bytes().len();
         self.draft.hold(permit);
-        self.draft.push(&[author], line);
+        self.draft.push(hidden_from, line);
         let end = self.draft.bytes().len();
         if matches!(line, Line::Said { .. } | Line::Action { .. }) {
             self.said.push_back(start..end);
         }
         end >= BATCH
+    }
+
+    /// Adds lines of another node, behind the number of those that were lost. Returns whether the
+    /// batch is full.
+    pub(crate) fn append_remote(&mut self, node: &str, lines: Vec<RoomLine>) -> bool {
+        // `NAME@NODE is now NAME@NODE` is the longest form.
+        let size =
+            |RoomLine(_, name, text): &RoomLine| name.len() + text.len() + 2 * node.len() + 12;
+        let bytes = lines.iter().map(size).sum::<usize>().min(REMOTE) as u32;
+        let Ok(permit) = self.remote.clone().try_acquire_many_owned(bytes) else {
+            self.missed += lines.len() as u64;
+            return false;
+        };
+        let permit = Arc::new(permit);
+        self.tell_missed();
+        let mut full = false;
+        for RoomLine(kind, name, text) in lines {
+            let (name, new) = (at(&name, node), at(&text, node));
+            let renamed = format!("{name} is now {new}");
+            full = self.append(
+                &[],
+                match kind {
+                    Kind::Said => Line::Said { name: &name, text: &text },
+                    Kind::Did => Line::Action { name: &name, text: &text },
+                    Kind::Nick => Line::Notice(&renamed),
+                },
+                &permit,
+            );
+        }
+        full
+    }
+
+    /// Adds the number of lines of other nodes that were lost.
+    pub(crate) fn tell_missed(&mut self) {
+        let missed = mem::take(&mut self.missed);
+        if missed > 0 {
+            self.draft.push(&[], Line::Error(&format!("missed {missed} lines")));
+        }
     }
 
     /// Adds the pending joins and leaves to the next batch.
@@ -109,7 +177,7 @@ impl Room {
 }
 
 /// At most [`NAMES`] names, and how many more there are.
-fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+pub(crate) fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     let more = names.len().saturating_sub(NAMES);
     let names: Vec<_> = names.take(NAMES).map(String::as_str).collect();
     match more {

@@ -7,12 +7,13 @@ use common::Line;
 use tokio::time::Instant;
 
 use crate::batch::{Batch, Id, Permit};
+use crate::envelope::RoomLine;
 use crate::hub::Hub;
 use crate::name;
 use crate::room::{LOBBY, Room, RoomId};
 
 /// The maximum number of rooms.
-const ROOMS: usize = 1000;
+pub(crate) const ROOMS: usize = 1000;
 
 /// How long joins and leaves are coalesced.
 const COALESCE: Duration = Duration::from_millis(50);
@@ -86,6 +87,7 @@ impl Hub {
             self.room(room).left.push((id, name));
             self.coalesce(room, permit);
         } else if let Some(ended) = self.rooms.remove(&room) {
+            self.publish_removed(room, &ended);
             self.room_ids.remove(&name::key(&ended.name));
             self.unflushed.remove(&room);
         }
@@ -106,6 +108,7 @@ impl Hub {
         if self.room(id).notice_due.is_some() {
             self.room(id).announce();
             self.unflushed.insert(id);
+            self.publish_members(id);
         }
     }
 
@@ -126,7 +129,9 @@ impl Hub {
             && let Some(room) = self.rooms.get_mut(&member.room)
         {
             self.unflushed.insert(member.room);
-            if room.append(id, line(&member.name, text), permit) {
+            let line = line(&member.name, text);
+            room.outgoing.extend(RoomLine::new(line));
+            if room.append(&[id], line, permit) {
                 self.flush(member.room);
             }
         }
@@ -155,6 +160,7 @@ impl Hub {
 
     /// Sends the draft of a room to all its members, even if a batch is in flight.
     pub(crate) fn flush(&mut self, room: RoomId) {
+        self.publish_lines(room);
         let bytes = (HISTORY / self.rooms.len()).max(MIN_HISTORY);
         let lines = self.history;
         if let Some(batch) = self.room(room).take_batch(lines, bytes) {

@@ -6,13 +6,17 @@ use std::time::Duration;
 use common::check_address;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
-use tokio::sync::mpsc::{channel, unbounded_channel};
+use tokio::select;
+use tokio::sync::mpsc::{Receiver, Sender, channel, unbounded_channel};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::accept::{self, Limits};
+use crate::cluster::Cluster;
 use crate::console::Console;
-use crate::hub::{self, EVENTS, Hub, Inbox};
+use crate::hub::{self, EVENTS, Event, Hub, Inbox, Outbox};
 use crate::operator;
+use crate::relay::{self, Link, QUEUE};
 use crate::signals::Shutdown;
 
 /// How many connections may wait to be accepted; std's listener holds 128.
@@ -55,34 +59,78 @@ fn listen(addr: std::net::SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves `listener` until the operator leaves or `shutdown` closes. Then every client gets a
-/// goodbye, and the server waits for at most [`DRAIN`] until the sessions have ended.
+/// Serves each listener as a node of a cluster; the first has the operator. When one of them ends,
+/// or `shutdown` closes, all end.
+///
+/// # Errors
+///
+/// The first error of a node.
+pub async fn run_all(
+    nodes: Vec<(TcpListener, Link)>,
+    console: Console,
+    mut shutdown: Shutdown,
+    limits: Limits,
+) -> io::Result<()> {
+    let (mut running, mut stops, mut console) = (JoinSet::new(), Vec::new(), Some(console));
+    for (listener, link) in nodes {
+        let (stop, on_stop) = channel(1);
+        stops.push(stop);
+        running.spawn(run(listener, console.take(), on_stop, limits, link));
+    }
+    let mut result = Ok(());
+    select! {
+        _ = shutdown.recv() => {}
+        Some(ended) = running.join_next() => result = ended?,
+    }
+    drop(stops);
+    while let Some(ended) = running.join_next().await {
+        result = result.and(ended?);
+    }
+    result
+}
+
+/// Serves `listener` as a node of a cluster until the operator leaves or `shutdown` closes. Then
+/// every client gets a goodbye, and the server waits for at most [`DRAIN`] until the sessions and
+/// the relay have ended. A node without a console has no operator.
 ///
 /// # Errors
 ///
 /// An accept loop that failed. An error of a session never ends the server.
-pub async fn run(
+async fn run(
     listener: TcpListener,
-    mut console: Console,
+    console: Option<Console>,
     shutdown: Shutdown,
     limits: Limits,
+    link: Link,
 ) -> io::Result<()> {
     let (events, on_event) = channel(EVENTS);
     let (stop, on_stop) = channel(1);
-    let (sender, outbox) = unbounded_channel();
-    tokio::spawn(operator::run(console.typed, console.output, events.clone(), outbox));
+    let (queue, on_queued) = channel(QUEUE);
+    let cluster = Cluster::new(link.node.clone(), queue);
+    tokio::spawn(relay::run(link, on_queued, events.clone()));
+    let (operator, printed) = console.map(|console| start_operator(console, &events)).unzip();
     let accepting = tokio::spawn(accept::run(listener, limits, events, on_stop));
     let mut inbox = Inbox { events: on_event, shutdown };
-    hub::run(Hub::new(sender, limits.history), &mut inbox).await;
+    hub::run(Hub::new(operator, limits.history, cluster), &mut inbox).await;
 
     // The hub is gone, and with it every outbox: the writers write their goodbyes.
     let deadline = Instant::now() + DRAIN;
     drop(stop);
     // Dropping the sessions aborts those that are left when this returns.
     let _sessions = accepting.await?;
-    // Readers may be waiting for space in the event queue. It closes when the last session ends.
+    // Readers may be waiting for space in the event queue. It closes when the last session and the
+    // relay have ended.
     while let Ok(Some(_)) = timeout_at(deadline, inbox.events.recv()).await {}
     // An output that is closed or stalled is no reason to fail, or to wait longer.
-    let _ = timeout_at(deadline, console.printed.recv()).await;
+    if let Some(mut printed) = printed {
+        let _ = timeout_at(deadline, printed.recv()).await;
+    }
     Ok(())
+}
+
+/// Starts the task of the operator. Returns its outbox, and what closes when its output is printed.
+fn start_operator(console: Console, events: &Sender<Event>) -> (Outbox, Receiver<io::Result<()>>) {
+    let (sender, outbox) = unbounded_channel();
+    tokio::spawn(operator::run(console.typed, console.output, events.clone(), outbox));
+    (sender, console.printed)
 }

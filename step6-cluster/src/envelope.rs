@@ -1,0 +1,169 @@
+//! What nodes send each other, and the checks of what arrives. Anybody with access to the relay can
+//! publish, so an envelope is input like any other.
+
+use common::{Line, MAX_TEXT};
+use serde::{Deserialize, Serialize};
+
+use crate::name;
+
+/// The version of the format.
+const VERSION: u8 = 1;
+
+/// The maximum size of an envelope in bytes. By default, a NATS server takes 1 MiB. The largest
+/// batch has 256 KiB and one line; each line grows from 5 bytes (`a: x` and LF) to at most 18.
+const MAX_ENVELOPE: usize = 1_000_000;
+
+/// The subject of the presence. It matches [`ROOMS`], so that one subscription receives joins,
+/// lines and leaves in their order. No room has this name: `@` is in no name.
+pub(crate) const PRESENCE: &str = "chat.v1.room.@presence";
+
+/// Matches the lines of all rooms, and the presence.
+pub(crate) const ROOMS: &str = "chat.v1.room.*";
+
+/// The subject of the lines of a room. Subjects are case-sensitive, names are not.
+pub(crate) fn room_subject(room: &str) -> String {
+    format!("chat.v1.room.{}", name::key(room))
+}
+
+/// The subject of the private messages to a node.
+pub(crate) fn node_subject(node: &str) -> String {
+    format!("chat.v1.node.{}", name::key(node))
+}
+
+/// A message from one node to the others.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    version: u8,
+    /// The name of the node that sends this.
+    pub(crate) node: String,
+    /// When the node started, in microseconds since 1970. A new epoch is a restart.
+    pub(crate) epoch: u64,
+    /// Numbers the envelopes with lines and presence of an epoch.
+    pub(crate) seq: u64,
+    pub(crate) body: Body,
+}
+
+/// The content of an envelope.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Body {
+    /// Consecutive lines of the node's members in a room. The node numbers them from 0 on; `first`
+    /// is the number of the first. `id` tells two rooms of one name apart: rooms are removed when
+    /// they are empty.
+    Lines { room: String, id: u64, first: u64, lines: Vec<RoomLine> },
+    /// The node's members in some rooms: in `full`, in all of them.
+    Presence { full: bool, rooms: Vec<Roster> },
+    /// A private message.
+    Private { from: String, to: String, text: String },
+    /// A private message to `from` was not delivered. `full`: too much is unread; otherwise no
+    /// member has this name.
+    Refused { from: String, to: String, full: bool },
+}
+
+/// A node's members in one room.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Roster {
+    pub(crate) room: String,
+    /// As in [`Body::Lines`].
+    pub(crate) id: u64,
+    /// The number of the next line. So a gap is also noticed if no line follows it.
+    pub(crate) next: u64,
+    /// None: the room is removed.
+    pub(crate) members: Vec<String>,
+}
+
+/// A line of a room: its kind, its author, and its text or the author's new name.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RoomLine(pub(crate) Kind, pub(crate) String, pub(crate) String);
+
+/// What a line of a room is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// The author said the text.
+    Said,
+    /// The author did it: `/me`.
+    Did,
+    /// The author has a new name.
+    Nick,
+}
+
+impl Envelope {
+    /// An envelope of this version.
+    pub(crate) fn new(node: &str, epoch: u64, seq: u64, body: Body) -> Self {
+        Self { version: VERSION, node: node.into(), epoch, seq, body }
+    }
+
+    /// Encodes it as JSON.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers are JSON")
+    }
+
+    /// Decodes and checks what another node has published.
+    ///
+    /// # Errors
+    ///
+    /// The reason, for the log.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() > MAX_ENVELOPE {
+            return Err(format!("{} bytes, more than {MAX_ENVELOPE}", bytes.len()));
+        }
+        let envelope: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if envelope.version != VERSION {
+            return Err(format!("version {}, not {VERSION}", envelope.version));
+        }
+        name::check(&envelope.node)?;
+        envelope.body.check()?;
+        Ok(envelope)
+    }
+}
+
+impl Body {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Lines { room, first, lines, .. } => {
+                name::check(room)?;
+                lines.iter().try_for_each(RoomLine::check)?;
+                first.checked_add(lines.len() as u64).map(drop).ok_or("too many lines".into())
+            }
+            Self::Presence { rooms, .. } => rooms.iter().try_for_each(|roster| {
+                name::check(&roster.room)?;
+                roster.members.iter().try_for_each(|member| name::check(member))
+            }),
+            Self::Private { from, to, text } => {
+                name::check(from)?;
+                name::check(to)?;
+                check_text(text)
+            }
+            Self::Refused { from, to, .. } => name::check(from).and_then(|()| name::check(to)),
+        }
+    }
+}
+
+impl RoomLine {
+    /// A line as other nodes receive it. They make notices of joins and leaves from the presence.
+    pub(crate) fn new(line: Line<'_>) -> Option<Self> {
+        match line {
+            Line::Said { name, text } => Some(Self(Kind::Said, name.into(), text.into())),
+            Line::Action { name, text } => Some(Self(Kind::Did, name.into(), text.into())),
+            Line::Notice(_) | Line::Error(_) | Line::Private { .. } => None,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self(kind, name, text) = self;
+        name::check(name)?;
+        match kind {
+            Kind::Said | Kind::Did => check_text(text),
+            Kind::Nick => name::check(text),
+        }
+    }
+}
+
+/// What the text contains is checked where it is shown: `Line` replaces control characters.
+fn check_text(text: &str) -> Result<(), String> {
+    if text.len() > MAX_TEXT {
+        return Err(format!("a text of {} bytes, more than {MAX_TEXT}", text.len()));
+    }
+    Ok(())
+}

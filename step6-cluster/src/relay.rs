@@ -1,0 +1,237 @@
+//! The relay: what joins the hubs of several nodes. It delivers at most once: what it loses is
+//! gone, and the numbers in the envelopes show how much that was.
+
+use std::future::pending;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Subscriber};
+use tokio::select;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, channel as ring};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_stream::StreamExt;
+use tracing::{debug, warn};
+
+use crate::envelope::{Envelope, ROOMS, node_subject};
+use crate::hub::Event;
+
+/// How many envelopes may wait for the relay. The hub never waits: it drops what comes on top.
+pub(crate) const QUEUE: usize = 64;
+
+/// How many envelopes the ring keeps for a node that is behind.
+const RING: usize = 64;
+
+/// How many messages of NATS may wait in the client for the hub. It drops what comes on top.
+const RECEIVED: usize = 1024;
+
+/// How many messages may wait in the client for its connection.
+const SENT: usize = 16;
+
+/// How often the hub looks at the clock of its cluster.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often the client of NATS asks a silent server whether it is still there. The connection is
+/// lost when two questions are not answered in the time of three.
+const PING: Duration = Duration::from_millis(500);
+
+/// How long the client may take to connect, and how long it pauses before the next attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const RECONNECT: Duration = Duration::from_millis(250);
+
+/// What joins the nodes.
+#[derive(Debug)]
+pub enum Relay {
+    /// Joins the nodes of one process. A ring keeps the last messages for all of them, and a node
+    /// that is too far behind loses the oldest.
+    Local(broadcast::Sender<Arc<Message>>),
+    /// Joins the nodes of many processes through a NATS server.
+    Nats(Client),
+}
+
+/// A message in the ring.
+#[derive(Debug)]
+pub struct Message {
+    from: String,
+    subject: String,
+    payload: Vec<u8>,
+}
+
+/// What a node receives from the relay.
+#[derive(Debug)]
+enum Subscription {
+    Local(broadcast::Receiver<Arc<Message>>),
+    Nats { rooms: Subscriber, private: Subscriber, connected: Receiver<bool> },
+}
+
+/// One node's connection to the relay.
+#[derive(Debug)]
+pub struct Link {
+    /// The name of the node.
+    pub(crate) node: String,
+    relay: Relay,
+    subscription: Subscription,
+}
+
+/// What the hub hands to the relay.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) subject: String,
+    pub(crate) envelope: Envelope,
+}
+
+/// What the relay hands to the hub.
+#[derive(Debug)]
+pub enum Incoming {
+    /// Another node has published this.
+    Envelope(Envelope),
+    /// The relay is reachable, or not.
+    Connected(bool),
+    /// Another [`TICK`] has passed.
+    Tick,
+}
+
+impl Link {
+    /// Joins nodes of these names in one process.
+    pub fn local(nodes: impl IntoIterator<Item = String>) -> Vec<Self> {
+        let (sender, _) = ring(RING);
+        let link = |node| Self {
+            node,
+            relay: Relay::Local(sender.clone()),
+            subscription: Subscription::Local(sender.subscribe()),
+        };
+        nodes.into_iter().map(link).collect()
+    }
+
+    /// Connects a node to a NATS server, with the credentials in a file if there is one. The client
+    /// reconnects by itself.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, a URL that is none, or a server that refuses or does not answer.
+    pub async fn nats(node: String, url: &str, credentials: Option<&Path>) -> io::Result<Self> {
+        let (states, connected) = channel(1);
+        let mut options = ConnectOptions::new()
+            .name(&node)
+            .no_echo()
+            .ping_interval(PING)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .reconnect_delay_callback(
+                |attempt| if attempt > 1 { RECONNECT } else { Duration::ZERO },
+            )
+            .client_capacity(SENT)
+            .subscription_capacity(RECEIVED)
+            .event_callback(move |event| report(event, states.clone()));
+        if let Some(path) = credentials {
+            options = options.credentials_file(path).await?;
+        }
+        let client = options.connect(url).await.map_err(io::Error::other)?;
+        let rooms = client.subscribe(ROOMS).await.map_err(io::Error::other)?;
+        let private = client.subscribe(node_subject(&node)).await.map_err(io::Error::other)?;
+        let subscription = Subscription::Nats { rooms, private, connected };
+        Ok(Self { node, relay: Relay::Nats(client), subscription })
+    }
+}
+
+/// Passes on whether the client is connected.
+async fn report(event: async_nats::Event, states: Sender<bool>) {
+    debug!(%event, "relay");
+    let connected = match event {
+        async_nats::Event::Connected => true,
+        async_nats::Event::Disconnected => false,
+        _ => return,
+    };
+    // Fails if the server has ended.
+    let _ = states.send(connected).await;
+}
+
+/// Publishes what the hub queues, and sends the hub what the relay delivers. Ends when the hub has
+/// dropped the sender of `queue` and everything in it is written.
+///
+/// As in a session, neither half may wait for the other: while the relay accepts nothing, the hub
+/// still needs to know that it is lost.
+pub(crate) async fn run(link: Link, queue: Receiver<Outgoing>, events: Sender<Event>) {
+    let Link { node, relay, subscription } = link;
+    select! {
+        () = publish(&node, &relay, queue) => {}
+        () = receive(&node, subscription, events) => {}
+    }
+}
+
+async fn publish(node: &str, relay: &Relay, mut queue: Receiver<Outgoing>) {
+    while let Some(Outgoing { subject, envelope }) = queue.recv().await {
+        let payload = envelope.encode();
+        match relay {
+            Relay::Local(ring) => {
+                // Fails if no node is left.
+                let _ = ring.send(Arc::new(Message { from: node.into(), subject, payload }));
+            }
+            // The client waits while its queue is full. It fails for a message that is too large
+            // for the server.
+            Relay::Nats(client) => {
+                if let Err(error) = client.publish(subject, payload.into()).await {
+                    warn!(%error, "cannot publish");
+                }
+            }
+        }
+    }
+    if let Relay::Nats(client) = relay {
+        // Fails if the client has ended. Then there is nothing to write.
+        let _ = client.flush().await;
+    }
+}
+
+async fn receive(node: &str, mut subscription: Subscription, events: Sender<Event>) {
+    let mut ticks = interval(TICK);
+    // A process that was stopped does not make up for the ticks that it missed: it did not listen
+    // in that time, so the other nodes were not silent.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let incoming = select! {
+            incoming = subscription.next(node) => incoming,
+            _ = ticks.tick() => Incoming::Tick,
+        };
+        if events.send(Event::Relay(incoming)).await.is_err() {
+            // The hub has ended. `publish` ends this task.
+            return pending().await;
+        }
+    }
+}
+
+impl Subscription {
+    /// Waits for the next envelope, or for the end or the return of the connection. Cancel-safe.
+    async fn next(&mut self, node: &str) -> Incoming {
+        loop {
+            let decoded = match self {
+                Self::Local(ring) => match ring.recv().await {
+                    Ok(message) if !message.concerns(node) => continue,
+                    Ok(message) => Envelope::decode(&message.payload),
+                    // The numbers in the next envelopes show which lines are missing.
+                    Err(RecvError::Lagged(lost)) => Err(format!("{lost} of them were lost")),
+                    Err(RecvError::Closed) => pending().await,
+                },
+                Self::Nats { rooms, private, connected } => select! {
+                    Some(message) = rooms.next() => Envelope::decode(&message.payload),
+                    Some(message) = private.next() => Envelope::decode(&message.payload),
+                    Some(connected) = connected.recv() => return Incoming::Connected(connected),
+                    else => pending().await,
+                },
+            };
+            match decoded {
+                Ok(envelope) => return Incoming::Envelope(envelope),
+                Err(reason) => warn!(reason, "an envelope is ignored"),
+            }
+        }
+    }
+}
+
+impl Message {
+    /// Whether a node receives the message: not its own, and of the private ones only those to it.
+    fn concerns(&self, node: &str) -> bool {
+        let private = self.subject.starts_with("chat.v1.node.");
+        self.from != node && (!private || self.subject == node_subject(node))
+    }
+}
