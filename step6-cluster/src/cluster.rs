@@ -1,79 +1,18 @@
-//! The hub as a node of a cluster: what it publishes, and what it does while the relay is lost.
-
-use std::collections::BTreeMap;
-use std::mem;
-use std::time::{SystemTime, UNIX_EPOCH};
+//! The hub as a node of a cluster: what the relay delivers, and what happens while it is lost.
 
 use common::Line;
-use tokio::sync::mpsc::Sender;
-use tracing::warn;
+use tracing::{info, warn};
 
-use crate::envelope::{Body, Envelope, PRESENCE, Roster, room_subject};
+use crate::envelope::{Body, Envelope, Incoming};
 use crate::hub::Hub;
-use crate::nodes::Node;
-use crate::relay::{Incoming, Outgoing};
-use crate::room::{Room, RoomId};
-use crate::rooms::ROOMS;
+use crate::name;
+use crate::nodes::{Lost, Node};
 
 /// After how many ticks a node publishes all its members again: 2 s.
 const ROSTER: u32 = 8;
 
-/// This node, and what it knows of the others.
-#[derive(Debug)]
-pub(crate) struct Cluster {
-    /// The name of this node.
-    pub(crate) node: String,
-    /// When it started, in microseconds since 1970.
-    epoch: u64,
-    /// The number of the next envelope.
-    seq: u64,
-    /// The queue to the relay.
-    queue: Sender<Outgoing>,
-    /// Whether the relay says that it is reachable.
-    connected: bool,
-    /// Whether the members think so. A full queue is a lost relay, too.
-    pub(crate) lost: bool,
-    /// How many ticks ago all members were published.
-    ticks: u32,
-    /// Rooms that were removed since then.
-    removed: Vec<Roster>,
-    /// The other nodes, by the key of their name.
-    pub(crate) nodes: BTreeMap<String, Node>,
-}
-
-impl Cluster {
-    /// A node that knows no other.
-    pub(crate) fn new(node: String, queue: Sender<Outgoing>) -> Self {
-        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            node,
-            epoch: u64::try_from(epoch.as_micros()).unwrap_or(u64::MAX),
-            seq: 0,
-            queue,
-            connected: true,
-            lost: false,
-            // The first tick publishes.
-            ticks: ROSTER,
-            removed: Vec::new(),
-            nodes: BTreeMap::new(),
-        }
-    }
-
-    /// Publishes all members at the next tick.
-    pub(crate) fn hurry(&mut self) {
-        self.ticks = ROSTER;
-    }
-
-    /// Queues an envelope, unless the relay is lost or the queue is full. Never waits.
-    fn send(&mut self, subject: String, body: Body) -> bool {
-        if self.lost {
-            return false;
-        }
-        let envelope = Envelope::new(&self.node, self.epoch, self.seq, body);
-        self.seq += 1;
-        self.queue.try_send(Outgoing { subject, envelope }).is_ok()
-    }
-}
+/// The maximum number of other nodes.
+const NODES: usize = 100;
 
 impl Hub {
     /// Handles what the relay delivers.
@@ -85,83 +24,74 @@ impl Hub {
                 if !connected {
                     self.lose_relay();
                 }
-                self.regain_relay();
             }
-            Incoming::Tick => {
-                self.regain_relay();
-                self.expire_nodes();
-                self.tell_missed();
-                self.cluster.ticks += 1;
-                if self.cluster.ticks >= ROSTER {
-                    self.publish_all();
-                }
-            }
+            Incoming::Tick => self.tick(),
         }
     }
 
-    /// Publishes an envelope. Returns whether it is queued: if not, the relay is lost.
-    pub(crate) fn publish(&mut self, subject: String, body: Body) -> bool {
-        let queued = self.cluster.send(subject, body);
-        if !queued {
-            self.lose_relay();
+    fn tick(&mut self) {
+        self.regain_relay();
+        self.expire_nodes();
+        for (id, room) in &mut self.rooms {
+            if room.announce_missed() {
+                self.unflushed.insert(*id);
+            }
         }
-        queued
+        let ticks = self.cluster.published.map_or(ROSTER, |ticks| ticks + 1);
+        self.cluster.published = Some(ticks);
+        if ticks >= ROSTER {
+            self.publish_all();
+        }
     }
 
-    /// Publishes what the members of a room have said. It is numbered even if it is not queued: the
-    /// other nodes will know how much they missed.
-    pub(crate) fn publish_lines(&mut self, id: RoomId) {
-        let room = self.room(id);
-        if room.outgoing.is_empty() {
+    fn receive_envelope(&mut self, envelope: Envelope) {
+        let Envelope { node, epoch, seq, body, .. } = envelope;
+        let key = name::key(&node);
+        if key == name::key(&self.cluster.node) {
+            warn!(node, "an envelope of another node with our name is ignored");
             return;
         }
-        let lines = mem::take(&mut room.outgoing);
-        let (name, first) = (room.name.clone(), room.next);
-        room.next += lines.len() as u64;
-        self.publish(room_subject(&name), Body::Lines { room: name, id, first, lines });
-    }
-
-    /// Publishes the members of a room, behind what they have said so far.
-    pub(crate) fn publish_members(&mut self, id: RoomId) {
-        self.publish_lines(id);
-        let rooms = vec![self.roster(id, &self.rooms[&id])];
-        self.publish(PRESENCE.into(), Body::Presence { full: false, rooms });
-    }
-
-    /// Publishes that a room is removed.
-    pub(crate) fn publish_removed(&mut self, id: RoomId, room: &Room) {
-        let rooms = vec![self.roster(id, room)];
-        if !self.publish(PRESENCE.into(), Body::Presence { full: false, rooms }) {
-            // Its last lines are lost, too. The next roster has their number.
-            let roster = self.roster(id, room);
-            self.cluster.removed.truncate(ROOMS - 1);
-            self.cluster.removed.push(roster);
+        match body {
+            Body::Private { from, to, text } => self.receive_private(&node, from, to, &text),
+            Body::Refused { from, to, full } => self.receive_refusal(&node, &from, &to, full),
+            // Private messages have a subject of their own, so only these are in order.
+            Body::Lines { .. } | Body::Presence { .. } if !self.accept(&key, &node, epoch, seq) => {
+            }
+            Body::Lines { room, id, first, lines } => {
+                self.receive_lines(&key, &room, id, first, lines);
+            }
+            Body::Presence { full, rooms } => self.receive_presence(&key, full, rooms),
         }
+        self.forget_absurd(&key);
     }
 
-    /// Publishes all members of all rooms.
-    fn publish_all(&mut self) {
-        self.cluster.ticks = 0;
-        // A new name must not be there before the line that announces it.
-        self.unflushed.clone().into_iter().for_each(|id| self.publish_lines(id));
-        let open = self.rooms.iter().map(|(id, room)| self.roster(*id, room));
-        let rooms = self.cluster.removed.iter().cloned().chain(open).collect();
-        if self.publish(PRESENCE.into(), Body::Presence { full: true, rooms }) {
-            self.cluster.removed.clear();
+    /// Whether to handle an envelope of a node. A node that has just started needs to know our
+    /// members.
+    fn accept(&mut self, key: &str, name: &str, epoch: u64, seq: u64) -> bool {
+        let nodes = &mut self.cluster.nodes;
+        let known = nodes.contains_key(key);
+        if !known && nodes.len() >= NODES {
+            nodes.retain(|_, node| !node.is_gone());
+            if nodes.len() >= NODES {
+                warn!(name, "an envelope of one node too many is ignored");
+                return false;
+            }
         }
+        let node = nodes.entry(key.into()).or_insert_with(|| Node::new(name, epoch));
+        let accepted = node.accept(epoch, seq);
+        if !known || accepted == Some(true) {
+            info!(name, epoch, "a node started");
+            self.cluster.published = None;
+        }
+        accepted.is_some()
     }
 
-    /// Publishes that all members have left. The hub has ended.
-    pub(crate) fn publish_end(&mut self) {
-        self.publish(PRESENCE.into(), Body::Presence { full: true, rooms: Vec::new() });
+    /// Queues an envelope for the other nodes. If that fails, all rooms learn that the relay is
+    /// lost.
+    pub(crate) fn publish(&mut self, subject: String, body: Body) -> Result<(), Lost> {
+        self.cluster.send(subject, body).inspect_err(|_| self.lose_relay())
     }
 
-    fn roster(&self, id: RoomId, room: &Room) -> Roster {
-        let members = room.members.iter().map(|id| self.members[id].name.clone()).collect();
-        Roster { room: room.name.clone(), id, next: room.next, members }
-    }
-
-    /// Tells all rooms once that the relay is lost.
     fn lose_relay(&mut self) {
         if !self.cluster.lost {
             self.cluster.lost = true;
@@ -170,24 +100,13 @@ impl Hub {
         }
     }
 
-    /// Tells all rooms that the relay is back, if it is: connected, and with an empty queue.
     fn regain_relay(&mut self) {
-        let queue = &self.cluster.queue;
-        if self.cluster.lost && self.cluster.connected && queue.capacity() == queue.max_capacity() {
+        if self.cluster.lost && self.cluster.is_ready() {
             self.cluster.lost = false;
             warn!("the relay is back");
             self.notify_rooms("relay back");
-            self.publish_all();
-        }
-    }
-
-    /// Tells the rooms what they have missed because their writers were behind.
-    fn tell_missed(&mut self) {
-        for (id, room) in &mut self.rooms {
-            if room.missed > 0 {
-                room.tell_missed();
-                self.unflushed.insert(*id);
-            }
+            // The others learn how much they have missed.
+            self.cluster.published = None;
         }
     }
 

@@ -9,9 +9,13 @@ use crate::name;
 /// The version of the format.
 const VERSION: u8 = 1;
 
-/// The maximum size of an envelope in bytes. By default, a NATS server takes 1 MiB. The largest
-/// batch has 256 KiB and one line; each line grows from 5 bytes (`a: x` and LF) to at most 18.
+/// The maximum size of an envelope in bytes. By default, a NATS server takes 1 MiB. A full batch has
+/// about 250,000 bytes at most: 64 KiB of lines, and the shortest (`a: x`) grow from 5 bytes to 18.
 const MAX_ENVELOPE: usize = 1_000_000;
+
+/// The maximum number of clients of a node. All of them fit into one envelope: with 23 bytes for
+/// each name, and 90 for each of 2,000 rooms, it has 640,000 bytes.
+pub const MAX_CLIENTS: u16 = 20_000;
 
 /// The subject of the presence. It matches [`ROOMS`], so that one subscription receives joins,
 /// lines and leaves in their order. No room has this name: `@` is in no name.
@@ -28,6 +32,24 @@ pub(crate) fn room_subject(room: &str) -> String {
 /// The subject of the private messages to a node.
 pub(crate) fn node_subject(node: &str) -> String {
     format!("chat.v1.node.{}", name::key(node))
+}
+
+/// What the hub hands to the relay.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) subject: String,
+    pub(crate) envelope: Envelope,
+}
+
+/// What the relay hands to the hub.
+#[derive(Debug)]
+pub enum Incoming {
+    /// Another node has published this.
+    Envelope(Envelope),
+    /// Whether the relay is connected now.
+    Connected(bool),
+    /// Time has passed: 250 ms.
+    Tick,
 }
 
 /// A message from one node to the others.

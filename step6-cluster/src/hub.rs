@@ -11,9 +11,9 @@ use tokio::task::yield_now;
 use tracing::info;
 
 use crate::batch::{Batch, Id, OPERATOR, Permit};
-use crate::cluster::Cluster;
+use crate::envelope::Incoming;
 use crate::name::{self, GUEST, OPERATOR_NAME};
-use crate::relay::Incoming;
+use crate::nodes::Cluster;
 use crate::room::{LOBBY, Room, RoomId};
 use crate::signals::Shutdown;
 use crate::timer::expiry;

@@ -11,6 +11,7 @@ use common::check_address;
 use line_editor::Terminal;
 use step6_cluster::accept::Limits;
 use step6_cluster::console::{Console, status};
+use step6_cluster::envelope::MAX_CLIENTS;
 use step6_cluster::relay::Link;
 use step6_cluster::{client, name, server, signals};
 use tokio::net::TcpStream;
@@ -62,7 +63,7 @@ enum Command {
         #[arg(long, value_name = "FILE", requires = "relay")]
         creds: Option<PathBuf>,
         /// The maximum number of connections of a node, at most 20000: each fits into its roster
-        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(..=20_000))]
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_CLIENTS)))]
         max_clients: u16,
         /// How many of the last lines a newcomer receives
         #[arg(long, default_value_t = 20)]
@@ -87,11 +88,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if let Command::Server { addrs, relay: Some(_), .. } = &command
-        && addrs.len() > 1
+    if let Command::Server { addrs, relay, .. } = &command
+        && let Err(error) = check_nodes(addrs, relay.is_some())
     {
-        let error = Cli::command().error(ErrorKind::TooManyValues, "--relay takes one ADDR");
-        error.exit();
+        Cli::command().error(ErrorKind::ValueValidation, error).exit();
     }
     let result = runtime(&command).and_then(|runtime| runtime.block_on(run(command)));
     match result {
@@ -101,6 +101,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Checks the addresses of several nodes before the first one listens.
+fn check_nodes(addrs: &[String], relay: bool) -> Result<(), String> {
+    if addrs.len() > 1 {
+        for addr in addrs {
+            check_address(addr).map_err(|error| format!("{addr}: {error}"))?;
+        }
+        if relay {
+            return Err("--relay takes one ADDR".into());
+        }
+    }
+    Ok(())
 }
 
 /// One thread is enough for thousands of tasks that wait, and cheaper than moving tasks between

@@ -14,7 +14,12 @@ pub(crate) fn key(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// Checks the name of a person or a room.
+/// The name of a member of another node. No other name contains `@`.
+pub(crate) fn at(name: &str, node: &str) -> String {
+    format!("{name}@{node}")
+}
+
+/// Checks the name of a person, a room or a node.
 ///
 /// # Errors
 ///

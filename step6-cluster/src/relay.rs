@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::StreamExt;
 use tracing::{debug, warn};
 
-use crate::envelope::{Envelope, ROOMS, node_subject};
+use crate::envelope::{Envelope, Incoming, Outgoing, ROOMS, node_subject};
 use crate::hub::Event;
 
 /// How many envelopes may wait for the relay. The hub never waits: it drops what comes on top.
@@ -26,7 +26,7 @@ pub(crate) const QUEUE: usize = 64;
 const RING: usize = 64;
 
 /// How many messages of NATS may wait in the client for the hub. It drops what comes on top.
-const RECEIVED: usize = 1024;
+const RECEIVED: usize = 512;
 
 /// How many messages may wait in the client for its connection.
 const SENT: usize = 16;
@@ -76,24 +76,6 @@ pub struct Link {
     subscription: Subscription,
 }
 
-/// What the hub hands to the relay.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) subject: String,
-    pub(crate) envelope: Envelope,
-}
-
-/// What the relay hands to the hub.
-#[derive(Debug)]
-pub enum Incoming {
-    /// Another node has published this.
-    Envelope(Envelope),
-    /// The relay is reachable, or not.
-    Connected(bool),
-    /// Another [`TICK`] has passed.
-    Tick,
-}
-
 impl Link {
     /// Joins nodes of these names in one process.
     pub fn local(nodes: impl IntoIterator<Item = String>) -> Vec<Self> {
@@ -126,7 +108,10 @@ impl Link {
             .subscription_capacity(RECEIVED)
             .event_callback(move |event| report(event, states.clone()));
         if let Some(path) = credentials {
-            options = options.credentials_file(path).await?;
+            let error = |error: io::Error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            };
+            options = options.credentials_file(path).await.map_err(error)?;
         }
         let client = options.connect(url).await.map_err(io::Error::other)?;
         let rooms = client.subscribe(ROOMS).await.map_err(io::Error::other)?;
@@ -209,8 +194,11 @@ impl Subscription {
                 Self::Local(ring) => match ring.recv().await {
                     Ok(message) if !message.concerns(node) => continue,
                     Ok(message) => Envelope::decode(&message.payload),
-                    // The numbers in the next envelopes show which lines are missing.
-                    Err(RecvError::Lagged(lost)) => Err(format!("{lost} of them were lost")),
+                    // The numbers in the next envelopes show how many lines are missing.
+                    Err(RecvError::Lagged(envelopes)) => {
+                        warn!(envelopes, "the node is behind: the ring has overwritten envelopes");
+                        continue;
+                    }
                     Err(RecvError::Closed) => pending().await,
                 },
                 Self::Nats { rooms, private, connected } => select! {

@@ -8,10 +8,11 @@ use std::sync::{Arc, Weak};
 use common::Line;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::batch::{Batch, Id, Permit};
 use crate::envelope::{Kind, RoomLine};
-use crate::nodes::at;
+use crate::name::at;
 
 /// A unique id of a room, never reused: not even by a later room of the same name.
 pub(crate) type RoomId = u64;
@@ -19,8 +20,11 @@ pub(crate) type RoomId = u64;
 /// The room in which every member starts. It always exists.
 pub(crate) const LOBBY: RoomId = 0;
 
+/// The maximum number of rooms.
+pub(crate) const ROOMS: usize = 1000;
+
 /// A draft is full when it has this many bytes: it is sent even if a batch is in flight.
-const BATCH: usize = 256 * 1024;
+const BATCH: usize = 64 * 1024;
 
 /// How many bytes of lines of other nodes a room takes before its writers are done with them. More
 /// are missed: the relay does not wait for a room, as that would hold up the other rooms.
@@ -57,7 +61,7 @@ pub(crate) struct Room {
     /// A permit for each byte of lines of other nodes that may still be in flight.
     remote: Arc<Semaphore>,
     /// How many lines of other nodes were lost since the members were last told.
-    pub(crate) missed: u64,
+    missed: u64,
 }
 
 impl Room {
@@ -97,16 +101,15 @@ impl Room {
     /// Adds lines of another node, behind the number of those that were lost. Returns whether the
     /// batch is full.
     pub(crate) fn append_remote(&mut self, node: &str, lines: Vec<RoomLine>) -> bool {
-        // `NAME@NODE is now NAME@NODE` is the longest form.
-        let size =
-            |RoomLine(_, name, text): &RoomLine| name.len() + text.len() + 2 * node.len() + 12;
+        // `@` and `: `, and the line's end. A new name also has the node, but such lines are rare.
+        let size = |RoomLine(_, name, text): &RoomLine| name.len() + node.len() + text.len() + 4;
         let bytes = lines.iter().map(size).sum::<usize>().min(REMOTE) as u32;
         let Ok(permit) = self.remote.clone().try_acquire_many_owned(bytes) else {
-            self.missed += lines.len() as u64;
+            self.miss(lines.len() as u64);
             return false;
         };
         let permit = Arc::new(permit);
-        self.tell_missed();
+        self.announce_missed();
         let mut full = false;
         for RoomLine(kind, name, text) in lines {
             let (name, new) = (at(&name, node), at(&text, node));
@@ -124,12 +127,20 @@ impl Room {
         full
     }
 
-    /// Adds the number of lines of other nodes that were lost.
-    pub(crate) fn tell_missed(&mut self) {
+    /// Counts lines of other nodes that were lost.
+    pub(crate) fn miss(&mut self, lines: u64) {
+        // The number came from another node, so it may be any.
+        self.missed = self.missed.saturating_add(lines);
+    }
+
+    /// Adds the number of lines that were lost to the next batch. Returns whether there were any.
+    pub(crate) fn announce_missed(&mut self) -> bool {
         let missed = mem::take(&mut self.missed);
         if missed > 0 {
+            warn!(room = self.name, missed, "lines of other nodes were lost");
             self.draft.push(&[], Line::Error(&format!("missed {missed} lines")));
         }
+        missed > 0
     }
 
     /// Adds the pending joins and leaves to the next batch.

@@ -10,10 +10,7 @@ use crate::batch::{Batch, Id, Permit};
 use crate::envelope::RoomLine;
 use crate::hub::Hub;
 use crate::name;
-use crate::room::{LOBBY, Room, RoomId};
-
-/// The maximum number of rooms.
-pub(crate) const ROOMS: usize = 1000;
+use crate::room::{LOBBY, ROOMS, Room, RoomId};
 
 /// How long joins and leaves are coalesced.
 const COALESCE: Duration = Duration::from_millis(50);

@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::accept::{self, Limits};
-use crate::cluster::Cluster;
 use crate::console::Console;
 use crate::hub::{self, EVENTS, Event, Hub, Inbox, Outbox};
+use crate::nodes::Cluster;
 use crate::operator;
 use crate::relay::{self, Link, QUEUE};
 use crate::signals::Shutdown;

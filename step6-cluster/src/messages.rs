@@ -1,0 +1,101 @@
+//! What members say across nodes: to a room, and in private.
+
+use std::mem;
+
+use common::Line;
+
+use crate::commands::too_many_unread;
+use crate::envelope::{Body, Kind, RoomLine, node_subject, room_subject};
+use crate::hub::Hub;
+use crate::name::{self, at};
+use crate::nodes::Lost;
+use crate::room::RoomId;
+
+impl Hub {
+    /// Publishes what the members of a room have said. The lines are numbered even if the relay is
+    /// lost. So the other nodes will know how many they have missed.
+    pub(crate) fn publish_lines(&mut self, id: RoomId) {
+        let room = self.room(id);
+        let lines = mem::take(&mut room.outgoing);
+        if !lines.is_empty() {
+            let (name, first) = (room.name.clone(), room.next);
+            room.next += lines.len() as u64;
+            let body = Body::Lines { room: name.clone(), id, first, lines };
+            // If it fails, the rooms know that the relay is lost.
+            let _ = self.publish(room_subject(&name), body);
+        }
+    }
+
+    /// Shows lines of another node in their room, if it is open here.
+    pub(crate) fn receive_lines(
+        &mut self,
+        node: &str,
+        room: &str,
+        id: u64,
+        first: u64,
+        lines: Vec<RoomLine>,
+    ) {
+        let Some(node) = self.cluster.nodes.get_mut(node) else { return };
+        let name = node.name.clone();
+        let remote = node.room(room, id);
+        let missed = remote.advance(id, first, first + lines.len() as u64);
+        for RoomLine(kind, old, new) in &lines {
+            if *kind == Kind::Nick && remote.members.remove(&at(old, &name)) {
+                remote.members.insert(at(new, &name));
+            }
+        }
+        let Some(id) = self.room_ids.get(&name::key(room)).copied() else { return };
+        let room = self.room(id);
+        room.miss(missed);
+        let full = room.append_remote(&name, lines);
+        self.unflushed.insert(id);
+        if full {
+            self.flush(id);
+        }
+    }
+
+    /// Sends a private message to a member of another node, and returns the reply to the sender.
+    ///
+    /// # Errors
+    ///
+    /// The reason, for the sender.
+    pub(crate) fn message_remote(
+        &mut self,
+        from: String,
+        (to, node): (&str, &str),
+        text: &str,
+    ) -> Result<Option<String>, String> {
+        let lost = |_| "the relay is lost".to_owned();
+        if self.cluster.lost {
+            return Err(lost(Lost));
+        }
+        let wanted = name::key(&at(to, node));
+        let known = self.cluster.nodes.get(&name::key(node)).into_iter();
+        let mut members = known.flat_map(|node| node.rooms.values()).flat_map(|room| &room.members);
+        let addressee = members.find(|member| name::key(member) == wanted).cloned();
+        let addressee = addressee.ok_or(format!("nobody is called {}", at(to, node)))?;
+        let body = Body::Private { from, to: to.into(), text: text.into() };
+        self.publish(node_subject(node), body).map_err(lost)?;
+        Ok(Some(format!("to {addressee}: {text}")))
+    }
+
+    /// Delivers a private message of a member of another node, or answers why not.
+    pub(crate) fn receive_private(&mut self, node: &str, from: String, to: String, text: &str) {
+        let addressee = self.names.get(&name::key(&to)).copied();
+        if addressee.is_some_and(|id| self.send_private(id, &at(&from, node), text)) {
+            return;
+        }
+        let body = Body::Refused { from, to, full: addressee.is_some() };
+        // At most once: if the relay is lost, so is the answer.
+        let _ = self.cluster.send(node_subject(node), body);
+    }
+
+    /// Tells the author of a private message why it was not delivered.
+    pub(crate) fn receive_refusal(&mut self, node: &str, from: &str, to: &str, full: bool) {
+        if let Some(author) = self.names.get(&name::key(from)) {
+            let to = at(to, node);
+            let reason = if full { too_many_unread(&to) } else { format!("nobody is called {to}") };
+            self.send_to(*author, format!("{}\n", Line::Error(&reason)).into(), None);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Which members are where: what a node publishes about its own, and what it learns of the others.
+//!
+//! A roster is a state and not a change. So whatever was lost, the next roster repairs it.
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use common::Line;
+use tracing::{info, warn};
+
+use crate::envelope::{Body, PRESENCE, Roster};
+use crate::hub::Hub;
+use crate::name::{self, at};
+use crate::nodes::SILENT;
+use crate::room::{ROOMS, Room, RoomId, list};
+
+impl Hub {
+    /// Publishes the members of a room, behind what they have said so far.
+    pub(crate) fn publish_members(&mut self, id: RoomId) {
+        self.publish_lines(id);
+        let roster = self.roster(id, &self.rooms[&id]);
+        self.publish_presence(false, vec![roster]);
+    }
+
+    /// Publishes that a room is removed.
+    pub(crate) fn publish_removed(&mut self, id: RoomId, room: &Room) {
+        let roster = self.roster(id, room);
+        self.publish_presence(false, vec![roster.clone()]);
+        // Once more with all members: this roster also counts the last lines of the room.
+        self.cluster.removed.truncate(ROOMS - 1);
+        self.cluster.removed.push(roster);
+    }
+
+    /// Publishes all members of all rooms.
+    pub(crate) fn publish_all(&mut self) {
+        // A new name must not arrive before the line that announces it.
+        self.unflushed.clone().into_iter().for_each(|id| self.publish_lines(id));
+        let open = self.rooms.iter().map(|(id, room)| self.roster(*id, room));
+        let rooms = self.cluster.removed.iter().cloned().chain(open).collect();
+        self.cluster.published = Some(0);
+        if self.publish_presence(true, rooms) {
+            self.cluster.removed.clear();
+        }
+    }
+
+    /// Publishes that all members have left: this node ends.
+    pub(crate) fn publish_end(&mut self) {
+        self.publish_presence(true, Vec::new());
+    }
+
+    fn publish_presence(&mut self, full: bool, rooms: Vec<Roster>) -> bool {
+        self.publish(PRESENCE.into(), Body::Presence { full, rooms }).is_ok()
+    }
+
+    fn roster(&self, id: RoomId, room: &Room) -> Roster {
+        let members = room.members.iter().map(|id| self.members[id].name.clone()).collect();
+        Roster { room: room.name.clone(), id, next: room.next, members }
+    }
+
+    /// Takes over the members of another node: those of some rooms, or of all.
+    pub(crate) fn receive_presence(&mut self, key: &str, full: bool, rosters: Vec<Roster>) {
+        let listed: BTreeSet<_> = rosters.iter().map(|roster| name::key(&roster.room)).collect();
+        rosters.into_iter().for_each(|roster| self.receive_roster(key, roster));
+        if full && let Some(node) = self.cluster.nodes.get(key) {
+            let removed = node.rooms.keys().filter(|room| !listed.contains(*room)).cloned();
+            self.empty_rooms(key, removed.collect());
+        }
+        if full && let Some(node) = self.cluster.nodes.get_mut(key) {
+            node.rooms.retain(|room, _| listed.contains(room));
+            node.complete = true;
+        }
+    }
+
+    fn receive_roster(&mut self, key: &str, Roster { room, id, next, members }: Roster) {
+        let Some(node) = self.cluster.nodes.get_mut(key) else { return };
+        let members = members.iter().map(|member| at(member, &node.name)).collect();
+        let missed = node.room(&room, id).advance(id, next, next);
+        let name = name::key(&room);
+        if let Some(id) = self.room_ids.get(&name).copied() {
+            self.room(id).miss(missed);
+            if self.room(id).announce_missed() {
+                self.unflushed.insert(id);
+            }
+        }
+        self.replace_members(key, &name, members);
+    }
+
+    /// All members of another node leave these rooms.
+    fn empty_rooms(&mut self, key: &str, rooms: Vec<String>) {
+        rooms.iter().for_each(|room| self.replace_members(key, room, BTreeSet::new()));
+    }
+
+    /// Replaces the members of a node in a room. The members here see the difference.
+    fn replace_members(&mut self, key: &str, room: &str, members: BTreeSet<String>) {
+        let node = self.cluster.nodes.get_mut(key);
+        let Some(remote) = node.and_then(|node| node.rooms.get_mut(room)) else { return };
+        let before = mem::replace(&mut remote.members, members);
+        let left: Vec<_> = before.difference(&remote.members).collect();
+        let joined: Vec<_> = remote.members.difference(&before).collect();
+        let Some(id) = self.room_ids.get(room) else { return };
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        for (names, what) in [(left, "left"), (joined, "joined")] {
+            if !names.is_empty() {
+                let notice = format!("{} {what}", list(names.into_iter()));
+                room.draft.push(&[], Line::Notice(&notice));
+                self.unflushed.insert(*id);
+            }
+        }
+    }
+
+    /// Counts a tick in which nothing has arrived from the other nodes. The members of a node that
+    /// is gone have left. The numbers of its lines are kept: it may come back.
+    pub(crate) fn expire_nodes(&mut self) {
+        let mut gone = Vec::new();
+        for (key, node) in &mut self.cluster.nodes {
+            node.silent = node.silent.saturating_add(1);
+            if node.silent == SILENT {
+                info!(node = node.name, "a node is gone");
+                gone.push((key.clone(), node.rooms.keys().cloned().collect()));
+            }
+        }
+        gone.into_iter().for_each(|(key, rooms)| self.empty_rooms(&key, rooms));
+    }
+
+    /// Forgets a node with more rooms or members than a node can have.
+    pub(crate) fn forget_absurd(&mut self, key: &str) {
+        if let Some(node) = self.cluster.nodes.get(key).filter(|node| node.is_absurd()) {
+            warn!(node = node.name, "a node with too many rooms or members is forgotten");
+            self.empty_rooms(key, node.rooms.keys().cloned().collect());
+            self.cluster.nodes.remove(key);
+        }
+    }
+
+    /// The members of the other nodes in a room, node by node.
+    pub(crate) fn remote_members(&self, room: &str) -> impl Iterator<Item = &BTreeSet<String>> {
+        let room = name::key(room);
+        let rooms = self.cluster.nodes.values().filter_map(move |node| node.rooms.get(&room));
+        rooms.map(|room| &room.members)
+    }
+}
