@@ -40,7 +40,7 @@ impl Hub {
         let ticks = self.cluster.published.map_or(ROSTER, |ticks| ticks + 1);
         self.cluster.published = Some(ticks);
         if ticks >= ROSTER {
-            self.publish_all();
+            self.publish_presence();
         }
     }
 
@@ -60,7 +60,7 @@ impl Hub {
             Body::Lines { room, id, first, lines } => {
                 self.receive_lines(&key, &room, id, first, lines);
             }
-            Body::Presence { full, rooms } => self.receive_presence(&key, full, rooms),
+            Body::Presence { rooms } => self.receive_presence(&key, rooms),
         }
         self.forget_absurd(&key);
     }

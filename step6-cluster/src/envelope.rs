@@ -69,12 +69,12 @@ pub struct Envelope {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Body {
-    /// Consecutive lines of the node's members in a room. The node numbers them from 0 on; `first`
-    /// is the number of the first. `id` tells two rooms of one name apart: rooms are removed when
-    /// they are empty.
+    /// What happened in a room. The node numbers what its members say there from 0 on; `first` is
+    /// the number of the first line that is said here. `id` tells two rooms of one name apart: a
+    /// room is removed when it is empty.
     Lines { room: String, id: u64, first: u64, lines: Vec<RoomLine> },
-    /// The node's members in some rooms: in `full`, in all of them.
-    Presence { full: bool, rooms: Vec<Roster> },
+    /// All rooms of the node, with their members.
+    Presence { rooms: Vec<Roster> },
     /// A private message.
     Private { from: String, to: String, text: String },
     /// A private message to `from` was not delivered. `full`: too much is unread; otherwise no
@@ -88,26 +88,29 @@ pub(crate) struct Roster {
     pub(crate) room: String,
     /// As in [`Body::Lines`].
     pub(crate) id: u64,
-    /// The number of the next line. So a gap is also noticed if no line follows it.
+    /// The number of the next line. So a gap is noticed even if no line follows it.
     pub(crate) next: u64,
-    /// None: the room is removed.
     pub(crate) members: Vec<String>,
 }
 
-/// A line of a room: its kind, its author, and its text or the author's new name.
+/// What happened, the member, and the text or the member's new name.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RoomLine(pub(crate) Kind, pub(crate) String, pub(crate) String);
 
-/// What a line of a room is.
+/// What happened in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// The author said the text.
+    /// The member said the text.
     Said,
-    /// The author did it: `/me`.
+    /// The member did it: `/me`.
     Did,
-    /// The author has a new name.
+    /// The member has a new name.
     Nick,
+    /// The member entered the room.
+    Joined,
+    /// The member left the room.
+    Left,
 }
 
 impl Envelope {
@@ -148,7 +151,7 @@ impl Body {
                 lines.iter().try_for_each(RoomLine::check)?;
                 first.checked_add(lines.len() as u64).map(drop).ok_or("too many lines".into())
             }
-            Self::Presence { rooms, .. } => rooms.iter().try_for_each(|roster| {
+            Self::Presence { rooms } => rooms.iter().try_for_each(|roster| {
                 name::check(&roster.room)?;
                 roster.members.iter().try_for_each(|member| name::check(member))
             }),
@@ -163,13 +166,18 @@ impl Body {
 }
 
 impl RoomLine {
-    /// A line as other nodes receive it. They make notices of joins and leaves from the presence.
-    pub(crate) fn new(line: Line<'_>) -> Option<Self> {
+    /// A line that a member has said, as other nodes receive it.
+    pub(crate) fn said(line: Line<'_>) -> Option<Self> {
         match line {
             Line::Said { name, text } => Some(Self(Kind::Said, name.into(), text.into())),
             Line::Action { name, text } => Some(Self(Kind::Did, name.into(), text.into())),
             Line::Notice(_) | Line::Error(_) | Line::Private { .. } => None,
         }
+    }
+
+    /// Whether the line has a number. If another is lost, the next roster repairs it.
+    pub(crate) fn is_numbered(&self) -> bool {
+        matches!(self.0, Kind::Said | Kind::Did)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -178,8 +186,14 @@ impl RoomLine {
         match kind {
             Kind::Said | Kind::Did => check_text(text),
             Kind::Nick => name::check(text),
+            Kind::Joined | Kind::Left => Ok(()),
         }
     }
+}
+
+/// How many of the lines have a number.
+pub(crate) fn numbered(lines: &[RoomLine]) -> u64 {
+    lines.iter().filter(|line| line.is_numbered()).count() as u64
 }
 
 /// What the text contains is checked where it is shown: `Line` replaces control characters.

@@ -43,6 +43,7 @@ mod operator;
 mod presence;
 mod reader;
 pub mod relay;
+mod remote;
 mod room;
 mod rooms;
 pub mod server;

@@ -5,7 +5,7 @@ use std::mem;
 use common::Line;
 
 use crate::commands::too_many_unread;
-use crate::envelope::{Body, Kind, RoomLine, node_subject, room_subject};
+use crate::envelope::{Body, RoomLine, node_subject, numbered, room_subject};
 use crate::hub::Hub;
 use crate::name::{self, at};
 use crate::nodes::Lost;
@@ -16,10 +16,10 @@ impl Hub {
     /// lost. So the other nodes will know how many they have missed.
     pub(crate) fn publish_lines(&mut self, id: RoomId) {
         let room = self.room(id);
-        let lines = mem::take(&mut room.outgoing);
+        let lines = mem::take(&mut room.remote.outgoing);
         if !lines.is_empty() {
-            let (name, first) = (room.name.clone(), room.next);
-            room.next += lines.len() as u64;
+            let (name, first) = (room.name.clone(), room.remote.next);
+            room.remote.next += numbered(&lines);
             let body = Body::Lines { room: name.clone(), id, first, lines };
             // If it fails, the rooms know that the relay is lost.
             let _ = self.publish(room_subject(&name), body);
@@ -29,28 +29,25 @@ impl Hub {
     /// Shows lines of another node in their room, if it is open here.
     pub(crate) fn receive_lines(
         &mut self,
-        node: &str,
+        key: &str,
         room: &str,
         id: u64,
         first: u64,
-        lines: Vec<RoomLine>,
+        mut lines: Vec<RoomLine>,
     ) {
-        let Some(node) = self.cluster.nodes.get_mut(node) else { return };
+        let Some(node) = self.cluster.nodes.get_mut(key) else { return };
         let name = node.name.clone();
         let remote = node.room(room, id);
-        let missed = remote.advance(id, first, first + lines.len() as u64);
-        for RoomLine(kind, old, new) in &lines {
-            if *kind == Kind::Nick && remote.members.remove(&at(old, &name)) {
-                remote.members.insert(at(new, &name));
+        let missed = remote.advance(id, first, first + numbered(&lines));
+        // Shows no join or leave that a roster has shown already.
+        lines.retain(|line| remote.apply(line, &name));
+        if let Some(id) = self.room_ids.get(&name::key(room)).copied() {
+            self.room(id).miss(missed);
+            let full = self.room(id).append_remote(&name, &lines);
+            self.unflushed.insert(id);
+            if full {
+                self.flush(id);
             }
-        }
-        let Some(id) = self.room_ids.get(&name::key(room)).copied() else { return };
-        let room = self.room(id);
-        room.miss(missed);
-        let full = room.append_remote(&name, lines);
-        self.unflushed.insert(id);
-        if full {
-            self.flush(id);
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::envelope::{Body, Envelope, MAX_CLIENTS, Outgoing, Roster};
-use crate::name;
+use crate::envelope::{Body, Envelope, Kind, MAX_CLIENTS, Outgoing, RoomLine, Roster};
+use crate::name::{self, at};
 use crate::room::ROOMS;
 
 /// After how many ticks a silent node is gone: 6 s, in which three rosters did not arrive.
@@ -156,6 +156,17 @@ impl Node {
 }
 
 impl RemoteRoom {
+    /// Applies a line to the members. Returns whether it changes them, or was said.
+    pub(crate) fn apply(&mut self, RoomLine(kind, name, text): &RoomLine, node: &str) -> bool {
+        let name = at(name, node);
+        match kind {
+            Kind::Said | Kind::Did => true,
+            Kind::Nick => self.members.remove(&name) && self.members.insert(at(text, node)),
+            Kind::Joined => self.members.insert(name),
+            Kind::Left => self.members.remove(&name),
+        }
+    }
+
     /// Moves on to the lines from `first` until `next`. Returns how many lines before `first` were
     /// lost.
     pub(crate) fn advance(&mut self, id: u64, first: u64, next: u64) -> u64 {

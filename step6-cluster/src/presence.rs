@@ -1,6 +1,7 @@
 //! Which members are where: what a node publishes about its own, and what it learns of the others.
 //!
-//! A roster is a state and not a change. So whatever was lost, the next roster repairs it.
+//! Changes travel with the lines of their room, and so in order. A roster is the state: whatever
+//! was lost, the next roster repairs it.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -15,57 +16,45 @@ use crate::nodes::SILENT;
 use crate::room::{ROOMS, Room, RoomId, list};
 
 impl Hub {
-    /// Publishes the members of a room, behind what they have said so far.
-    pub(crate) fn publish_members(&mut self, id: RoomId) {
-        self.publish_lines(id);
-        let roster = self.roster(id, &self.rooms[&id]);
-        self.publish_presence(false, vec![roster]);
-    }
-
-    /// Publishes that a room is removed.
-    pub(crate) fn publish_removed(&mut self, id: RoomId, room: &Room) {
-        let roster = self.roster(id, room);
-        self.publish_presence(false, vec![roster.clone()]);
-        // Once more with all members: this roster also counts the last lines of the room.
-        self.cluster.removed.truncate(ROOMS - 1);
-        self.cluster.removed.push(roster);
-    }
-
-    /// Publishes all members of all rooms.
-    pub(crate) fn publish_all(&mut self) {
+    /// Publishes all rooms and their members.
+    pub(crate) fn publish_presence(&mut self) {
         // A new name must not arrive before the line that announces it.
         self.unflushed.clone().into_iter().for_each(|id| self.publish_lines(id));
         let open = self.rooms.iter().map(|(id, room)| self.roster(*id, room));
         let rooms = self.cluster.removed.iter().cloned().chain(open).collect();
         self.cluster.published = Some(0);
-        if self.publish_presence(true, rooms) {
+        if self.publish(PRESENCE.into(), Body::Presence { rooms }).is_ok() {
             self.cluster.removed.clear();
         }
     }
 
-    /// Publishes that all members have left: this node ends.
-    pub(crate) fn publish_end(&mut self) {
-        self.publish_presence(true, Vec::new());
+    /// Remembers a room that is removed, for the next roster: it has the number of its lines.
+    pub(crate) fn remember_removed(&mut self, id: RoomId, room: &Room) {
+        let roster = self.roster(id, room);
+        self.cluster.removed.truncate(ROOMS - 1);
+        self.cluster.removed.push(roster);
     }
 
-    fn publish_presence(&mut self, full: bool, rooms: Vec<Roster>) -> bool {
-        self.publish(PRESENCE.into(), Body::Presence { full, rooms }).is_ok()
+    /// Publishes that this node ends: it has no rooms.
+    pub(crate) fn publish_end(&mut self) {
+        // If it fails, the other nodes notice the silence.
+        let _ = self.publish(PRESENCE.into(), Body::Presence { rooms: Vec::new() });
     }
 
     fn roster(&self, id: RoomId, room: &Room) -> Roster {
         let members = room.members.iter().map(|id| self.members[id].name.clone()).collect();
-        Roster { room: room.name.clone(), id, next: room.next, members }
+        Roster { room: room.name.clone(), id, next: room.remote.next, members }
     }
 
-    /// Takes over the members of another node: those of some rooms, or of all.
-    pub(crate) fn receive_presence(&mut self, key: &str, full: bool, rosters: Vec<Roster>) {
+    /// Takes over the rooms of another node.
+    pub(crate) fn receive_presence(&mut self, key: &str, rosters: Vec<Roster>) {
         let listed: BTreeSet<_> = rosters.iter().map(|roster| name::key(&roster.room)).collect();
         rosters.into_iter().for_each(|roster| self.receive_roster(key, roster));
-        if full && let Some(node) = self.cluster.nodes.get(key) {
+        if let Some(node) = self.cluster.nodes.get(key) {
             let removed = node.rooms.keys().filter(|room| !listed.contains(*room)).cloned();
             self.empty_rooms(key, removed.collect());
         }
-        if full && let Some(node) = self.cluster.nodes.get_mut(key) {
+        if let Some(node) = self.cluster.nodes.get_mut(key) {
             node.rooms.retain(|room, _| listed.contains(room));
             node.complete = true;
         }

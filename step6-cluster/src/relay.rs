@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Subscriber};
+use async_nats::{Client, ConnectOptions, Event as NatsEvent, Subscriber};
 use tokio::select;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, channel as ring};
@@ -31,11 +31,11 @@ const RECEIVED: usize = 512;
 /// How many messages may wait in the client for its connection.
 const SENT: usize = 16;
 
-/// How often the hub looks at the clock of its cluster.
+/// How often the hub counts that time has passed.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How often the client of NATS asks a silent server whether it is still there. The connection is
-/// lost when two questions are not answered in the time of three.
+/// How often the client of NATS asks a silent server whether it is still there. If it stays silent
+/// for three times as long, the connection is lost.
 const PING: Duration = Duration::from_millis(500);
 
 /// How long the client may take to connect, and how long it pauses before the next attempt.
@@ -44,7 +44,7 @@ const RECONNECT: Duration = Duration::from_millis(250);
 
 /// What joins the nodes.
 #[derive(Debug)]
-pub enum Relay {
+enum Relay {
     /// Joins the nodes of one process. A ring keeps the last messages for all of them, and a node
     /// that is too far behind loses the oldest.
     Local(broadcast::Sender<Arc<Message>>),
@@ -54,7 +54,7 @@ pub enum Relay {
 
 /// A message in the ring.
 #[derive(Debug)]
-pub struct Message {
+struct Message {
     from: String,
     subject: String,
     payload: Vec<u8>,
@@ -121,15 +121,16 @@ impl Link {
     }
 }
 
-/// Passes on whether the client is connected.
-async fn report(event: async_nats::Event, states: Sender<bool>) {
-    debug!(%event, "relay");
+/// Passes on whether the client is connected, and logs the rest.
+async fn report(event: NatsEvent, states: Sender<bool>) {
     let connected = match event {
-        async_nats::Event::Connected => true,
-        async_nats::Event::Disconnected => false,
-        _ => return,
+        NatsEvent::Connected => true,
+        NatsEvent::Disconnected => false,
+        // For example, that the credentials do not permit a subject.
+        NatsEvent::ServerError(error) => return warn!(%error, "the NATS server reports an error"),
+        event => return debug!(%event, "NATS"),
     };
-    // Fails if the server has ended.
+    // Fails if this server has ended.
     let _ = states.send(connected).await;
 }
 

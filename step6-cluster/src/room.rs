@@ -6,13 +6,12 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use common::Line;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::warn;
 
 use crate::batch::{Batch, Id, Permit};
 use crate::envelope::{Kind, RoomLine};
-use crate::name::at;
+use crate::remote::Remote;
 
 /// A unique id of a room, never reused: not even by a later room of the same name.
 pub(crate) type RoomId = u64;
@@ -23,18 +22,15 @@ pub(crate) const LOBBY: RoomId = 0;
 /// The maximum number of rooms.
 pub(crate) const ROOMS: usize = 1000;
 
-/// A draft is full when it has this many bytes: it is sent even if a batch is in flight.
+/// A draft is full when it has this many bytes: it is sent even if a batch is in flight. The relay
+/// has room for many batches, so they are smaller than in step 5.
 const BATCH: usize = 64 * 1024;
-
-/// How many bytes of lines of other nodes a room takes before its writers are done with them. More
-/// are missed: the relay does not wait for a room, as that would hold up the other rooms.
-const REMOTE: usize = 1024 * 1024;
 
 /// How many names a notice shows.
 const NAMES: usize = 8;
 
 /// A room.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) members: BTreeSet<Id>,
@@ -54,35 +50,14 @@ pub(crate) struct Room {
     history: VecDeque<Vec<u8>>,
     /// The size of `history` in bytes.
     remembered: usize,
-    /// What the members here have said, to be published with the next batch.
-    pub(crate) outgoing: Vec<RoomLine>,
-    /// The number of the next line to be published.
-    pub(crate) next: u64,
-    /// A permit for each byte of lines of other nodes that may still be in flight.
-    remote: Arc<Semaphore>,
-    /// How many lines of other nodes were lost since the members were last told.
-    missed: u64,
+    /// What it keeps for the other nodes, and about them.
+    pub(crate) remote: Remote,
 }
 
 impl Room {
     /// An empty room. Its batches notify `done`.
     pub(crate) fn new(name: &str, done: Arc<Notify>) -> Self {
-        Self {
-            name: name.into(),
-            members: BTreeSet::new(),
-            notice_due: None,
-            joined: Vec::new(),
-            left: Vec::new(),
-            draft: Batch::new(done),
-            in_flight: Weak::new(),
-            said: VecDeque::new(),
-            history: VecDeque::new(),
-            remembered: 0,
-            outgoing: Vec::new(),
-            next: 0,
-            remote: Arc::new(Semaphore::new(REMOTE)),
-            missed: 0,
-        }
+        Self { name: name.into(), draft: Batch::new(done), ..Self::default() }
     }
 
     /// Adds a line to the next batch; its author is in `hidden_from`, if it is here. Returns whether
@@ -96,51 +71,6 @@ impl Room {
             self.said.push_back(start..end);
         }
         end >= BATCH
-    }
-
-    /// Adds lines of another node, behind the number of those that were lost. Returns whether the
-    /// batch is full.
-    pub(crate) fn append_remote(&mut self, node: &str, lines: Vec<RoomLine>) -> bool {
-        // `@` and `: `, and the line's end. A new name also has the node, but such lines are rare.
-        let size = |RoomLine(_, name, text): &RoomLine| name.len() + node.len() + text.len() + 4;
-        let bytes = lines.iter().map(size).sum::<usize>().min(REMOTE) as u32;
-        let Ok(permit) = self.remote.clone().try_acquire_many_owned(bytes) else {
-            self.miss(lines.len() as u64);
-            return false;
-        };
-        let permit = Arc::new(permit);
-        self.announce_missed();
-        let mut full = false;
-        for RoomLine(kind, name, text) in lines {
-            let (name, new) = (at(&name, node), at(&text, node));
-            let renamed = format!("{name} is now {new}");
-            full = self.append(
-                &[],
-                match kind {
-                    Kind::Said => Line::Said { name: &name, text: &text },
-                    Kind::Did => Line::Action { name: &name, text: &text },
-                    Kind::Nick => Line::Notice(&renamed),
-                },
-                &permit,
-            );
-        }
-        full
-    }
-
-    /// Counts lines of other nodes that were lost.
-    pub(crate) fn miss(&mut self, lines: u64) {
-        // The number came from another node, so it may be any.
-        self.missed = self.missed.saturating_add(lines);
-    }
-
-    /// Adds the number of lines that were lost to the next batch. Returns whether there were any.
-    pub(crate) fn announce_missed(&mut self) -> bool {
-        let missed = mem::take(&mut self.missed);
-        if missed > 0 {
-            warn!(room = self.name, missed, "lines of other nodes were lost");
-            self.draft.push(&[], Line::Error(&format!("missed {missed} lines")));
-        }
-        missed > 0
     }
 
     /// Adds the pending joins and leaves to the next batch.
@@ -157,6 +87,10 @@ impl Room {
         if !left.is_empty() {
             let names = list(left.iter().map(|(_, name)| name));
             self.draft.push(&[], Line::Notice(&format!("{names} left")));
+        }
+        for (kind, members) in [(Kind::Joined, joined), (Kind::Left, left)] {
+            let line = |(_, name)| RoomLine(kind, name, String::new());
+            self.remote.outgoing.extend(members.into_iter().map(line));
         }
     }
 

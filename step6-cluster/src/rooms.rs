@@ -80,13 +80,22 @@ impl Hub {
         let (room, name) = (member.room, member.name.clone());
         self.flush(room);
         self.room(room).members.remove(&id);
+        self.room(room).left.push((id, name));
         if room == LOBBY || !self.room(room).members.is_empty() {
-            self.room(room).left.push((id, name));
             self.coalesce(room, permit);
-        } else if let Some(ended) = self.rooms.remove(&room) {
-            self.publish_removed(room, &ended);
-            self.room_ids.remove(&name::key(&ended.name));
-            self.unflushed.remove(&room);
+        } else {
+            self.remove_room(room);
+        }
+    }
+
+    fn remove_room(&mut self, id: RoomId) {
+        // The other nodes learn that the last members have left.
+        self.room(id).announce();
+        self.publish_lines(id);
+        if let Some(removed) = self.rooms.remove(&id) {
+            self.room_ids.remove(&name::key(&removed.name));
+            self.unflushed.remove(&id);
+            self.remember_removed(id, &removed);
         }
     }
 
@@ -105,7 +114,6 @@ impl Hub {
         if self.room(id).notice_due.is_some() {
             self.room(id).announce();
             self.unflushed.insert(id);
-            self.publish_members(id);
         }
     }
 
@@ -127,7 +135,7 @@ impl Hub {
         {
             self.unflushed.insert(member.room);
             let line = line(&member.name, text);
-            room.outgoing.extend(RoomLine::new(line));
+            room.remote.outgoing.extend(RoomLine::said(line));
             if room.append(&[id], line, permit) {
                 self.flush(member.room);
             }

@@ -1,0 +1,87 @@
+//! The side of a room that the other nodes see: the lines that it publishes, and theirs that it shows.
+
+use std::mem;
+use std::sync::Arc;
+
+use common::Line;
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use crate::envelope::{Kind, RoomLine, numbered};
+use crate::name::at;
+use crate::room::{Room, list};
+
+/// How many bytes of lines of other nodes a room takes before its writers are done with them. More
+/// are missed: if the relay waited for one room, it would hold up the others.
+const BUDGET: usize = 1024 * 1024;
+
+/// What a room keeps for the other nodes, and about them.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    /// What happened here, to be published with the next batch.
+    pub(crate) outgoing: Vec<RoomLine>,
+    /// The number of the next line that is said here.
+    pub(crate) next: u64,
+    /// A permit for each byte of lines of other nodes that may still be in flight.
+    budget: Arc<Semaphore>,
+    /// How many lines of other nodes were lost since the members were last told.
+    missed: u64,
+}
+
+impl Default for Remote {
+    fn default() -> Self {
+        let budget = Arc::new(Semaphore::new(BUDGET));
+        Self { outgoing: Vec::new(), next: 0, budget, missed: 0 }
+    }
+}
+
+impl Room {
+    /// Adds lines of another node to the next batch, behind the number of those that were lost.
+    /// Returns whether the batch is full.
+    pub(crate) fn append_remote(&mut self, node: &str, lines: &[RoomLine]) -> bool {
+        // `@`, `: ` and the line's end. A new name has the node twice, but such lines are rare.
+        let size = |RoomLine(_, name, text): &RoomLine| name.len() + node.len() + text.len() + 4;
+        let bytes = lines.iter().map(size).sum::<usize>().min(BUDGET) as u32;
+        let Ok(permit) = self.remote.budget.clone().try_acquire_many_owned(bytes) else {
+            self.miss(numbered(lines));
+            return false;
+        };
+        let permit = Arc::new(permit);
+        self.announce_missed();
+        let mut full = false;
+        // Joins in a row are one notice, and so are leaves.
+        for run in lines.chunk_by(|a, b| a.0 == b.0 && matches!(a.0, Kind::Joined | Kind::Left)) {
+            let names: Vec<_> = run.iter().map(|RoomLine(_, name, _)| at(name, node)).collect();
+            let RoomLine(kind, _, text) = &run[0];
+            let notice = match kind {
+                Kind::Said | Kind::Did => String::new(),
+                Kind::Nick => format!("{} is now {}", names[0], at(text, node)),
+                Kind::Joined => format!("{} joined", list(names.iter())),
+                Kind::Left => format!("{} left", list(names.iter())),
+            };
+            let line = match kind {
+                Kind::Said => Line::Said { name: &names[0], text },
+                Kind::Did => Line::Action { name: &names[0], text },
+                Kind::Nick | Kind::Joined | Kind::Left => Line::Notice(&notice),
+            };
+            full = self.append(&[], line, &permit);
+        }
+        full
+    }
+
+    /// Counts lines of other nodes that were lost.
+    pub(crate) fn miss(&mut self, lines: u64) {
+        // The number came from another node, so it may be any.
+        self.remote.missed = self.remote.missed.saturating_add(lines);
+    }
+
+    /// Adds the number of lines that were lost to the next batch. Returns whether there were any.
+    pub(crate) fn announce_missed(&mut self) -> bool {
+        let missed = mem::take(&mut self.remote.missed);
+        if missed > 0 {
+            warn!(room = self.name, missed, "lines of other nodes were lost");
+            self.draft.push(&[], Line::Error(&format!("missed {missed} lines")));
+        }
+        missed > 0
+    }
+}
