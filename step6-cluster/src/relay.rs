@@ -1,13 +1,15 @@
 //! The relay: what joins the hubs of several nodes. It delivers at most once: what it loses is
 //! gone, and the numbers in the envelopes show how much that was.
 
+use std::error::Error;
 use std::future::pending;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event as NatsEvent, Subscriber};
+use async_nats::{Client, ConnectOptions, Event as NatsEvent, ServerAddr, Subscriber};
+use percent_encoding::percent_decode_str;
 use tokio::select;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, channel as ring};
@@ -88,15 +90,16 @@ impl Link {
         nodes.into_iter().map(link).collect()
     }
 
-    /// Connects a node to a NATS server, with the credentials in a file if there is one. The client
-    /// reconnects by itself.
+    /// Connects a node to a NATS server. The URL may hold a user and a password, or a token; a file
+    /// may hold credentials. The client reconnects by itself.
     ///
     /// # Errors
     ///
     /// A file that cannot be read, a URL that is none, or a server that refuses or does not answer.
     pub async fn nats(node: String, url: &str, credentials: Option<&Path>) -> io::Result<Self> {
         let (states, connected) = channel(1);
-        let mut options = ConnectOptions::new()
+        let server: ServerAddr = url.parse()?;
+        let mut options = authorize(ConnectOptions::new(), &server)
             .name(&node)
             .no_echo()
             .ping_interval(PING)
@@ -108,17 +111,29 @@ impl Link {
             .subscription_capacity(RECEIVED)
             .event_callback(move |event| report(event, states.clone()));
         if let Some(path) = credentials {
-            let error = |error: io::Error| {
-                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-            };
-            options = options.credentials_file(path).await.map_err(error)?;
+            options = options.credentials_file(path).await?;
         }
-        let client = options.connect(url).await.map_err(io::Error::other)?;
-        let rooms = client.subscribe(ROOMS).await.map_err(io::Error::other)?;
-        let private = client.subscribe(node_subject(&node)).await.map_err(io::Error::other)?;
+        let client = options.connect(server).await.map_err(other)?;
+        let rooms = client.subscribe(ROOMS).await.map_err(other)?;
+        let private = client.subscribe(node_subject(&node)).await.map_err(other)?;
         let subscription = Subscription::Nats { rooms, private, connected };
         Ok(Self { node, relay: Relay::Nats(client), subscription })
     }
+}
+
+/// Takes the user and the password, or the token, from the URL. The client does not.
+fn authorize(options: ConnectOptions, server: &ServerAddr) -> ConnectOptions {
+    let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    match (server.username().map(decode), server.password().map(decode)) {
+        (Some(user), Some(password)) => options.user_and_password(user, password),
+        (Some(token), None) => options.token(token),
+        (None, _) => options,
+    }
+}
+
+/// The error as text: it says its cause already, which `main` would repeat.
+fn other(error: impl Error) -> io::Error {
+    io::Error::other(error.to_string())
 }
 
 /// Passes on whether the client is connected, and logs the rest.
