@@ -51,12 +51,14 @@ impl Hub {
             warn!(node, "an envelope of another node with our name is ignored");
             return;
         }
+        // Private messages have a subject of their own, so they are in no order with the rest.
+        let ordered = matches!(body, Body::Lines { .. } | Body::Presence { .. });
+        if ordered && !self.accept(&key, &node, epoch, seq) {
+            return;
+        }
         match body {
             Body::Private { from, to, text } => self.receive_private(&node, from, to, &text),
             Body::Refused { from, to, full } => self.receive_refusal(&node, &from, &to, full),
-            // Private messages have a subject of their own, so only these are in order.
-            Body::Lines { .. } | Body::Presence { .. } if !self.accept(&key, &node, epoch, seq) => {
-            }
             Body::Lines { room, id, first, lines } => {
                 self.receive_lines(&key, &room, id, first, lines);
             }

@@ -119,17 +119,17 @@ impl Hub {
         };
         let to = self.names.get(&name::key(to)).copied().ok_or(format!("nobody is called {to}"))?;
         let addressee = self.members[&to].name.clone();
-        if !self.send_private(to, &name, text) {
+        if !self.send_private(to, Line::Private { name: &name, text }) {
             return Err(too_many_unread(&addressee));
         }
         Ok(Some(format!("to {addressee}: {text}")))
     }
 
-    /// Sends a private message to a member, unless too much is unread. It holds permits of the
-    /// addressee. A permit of the sender would not return while the addressee lags, and then the
-    /// server would stop reading from the sender.
-    pub(crate) fn send_private(&mut self, to: Id, name: &str, text: &str) -> bool {
-        let lines = format!("{}\n", Line::Private { name, text }).into_bytes();
+    /// Sends a line to one member, unless too much is unread. It holds permits of the addressee. A
+    /// permit of the sender would not return while the addressee lags, and then the server would
+    /// stop reading from the sender.
+    pub(crate) fn send_private(&mut self, to: Id, line: Line<'_>) -> bool {
+        let lines = format!("{line}\n").into_bytes();
         let bytes = u32::try_from(lines.len()).unwrap_or(u32::MAX);
         let Ok(unread) = self.members[&to].unread.clone().try_acquire_many_owned(bytes) else {
             return false;

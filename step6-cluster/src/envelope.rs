@@ -1,6 +1,8 @@
 //! What nodes send each other, and the checks of what arrives. Anybody with access to the relay can
 //! publish, so an envelope is input like any other.
 
+use std::time::Duration;
+
 use common::{Line, MAX_TEXT};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,9 @@ pub(crate) fn node_subject(node: &str) -> String {
     format!("chat.v1.node.{}", name::key(node))
 }
 
+/// How often the hub learns that time has passed.
+pub(crate) const TICK: Duration = Duration::from_millis(250);
+
 /// What the hub hands to the relay.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
@@ -48,7 +53,7 @@ pub enum Incoming {
     Envelope(Envelope),
     /// Whether the relay is connected now.
     Connected(bool),
-    /// Time has passed: 250 ms.
+    /// Another 250 ms have passed.
     Tick,
 }
 

@@ -1,32 +1,27 @@
-//! Step 5: the full room: names, rooms, history, and a way to deliver that scales.
+//! Step 6: the room beyond one machine: step 5 and a relay.
 //!
 //! ```text
-//! accept loop ── starts a session for each connection
-//!
-//! guest-1  ─┐                 ┌─ outbox ─ guest-1
-//! guest-2  ─┼─ events ─ hub ──┼─ outbox ─ guest-2
-//! operator ─┘                 └─ outbox ─ operator
+//! clients of a ─ events ─ hub of a ── relay ── hub of b ─ events ─ clients of b
+//!                            │          │          │
+//!                         outboxes   hub of c   outboxes
 //! ```
 //!
-//! As in step 4, the hub is an actor that owns everything, and each client has one outbox. A client
-//! receives lines in the order of its outbox. Three things are new:
+//! A *node* is what a server was so far: a hub, its clients and an accept loop. The hub still knows
+//! everything about its own clients. About the others it knows what their hubs publish. Three things
+//! are new:
 //!
-//! - *Render once, share with everybody.* The lines of a room become one [`batch`], and every
-//!   member's outbox gets the same `Arc`. Its writer skips the client's own lines.
-//! - *Permits travel with the data.* A reader needs one of its client's permits before it reads.
-//!   The permit goes along with the lines. It returns when the last recipient's writer is done with
-//!   them. So memory is bounded per client, and a sender goes at the pace of its own room. A room
-//!   has one batch in flight (group commit): while its members write, the next batch grows. The hub
-//!   waits for events only, never for a client, so a slow room does not delay another (bulkhead).
-//! - *Slow consumers lag, and the count is exact.* A client whose stall budget is spent is not
-//!   disconnected. Its [`writer`] drops the lines of the room, counts them, and sends the client
-//!   the number of lines that it missed.
+//! - *The hub never waits for the relay.* [`relay`] is a task of its own behind a bounded queue.
+//!   What does not fit is lost, and the clients of this node do not notice.
+//! - *Lost lines are counted.* The relay delivers at most once. Each node numbers what is said in
+//!   its rooms, so the others know exactly how many lines they have missed.
+//! - *Members are a state.* Joins and leaves travel with the lines, in order. Every two seconds, a
+//!   roster of all members repairs whatever was lost. A node that is silent for six seconds is
+//!   gone, and its members with it.
 //!
-//! Read [`hub`] first, then `session`, `reader`, [`writer`] and [`batch`], then `room` and `rooms`,
-//! then [`server`] and [`client`]. `commands` and `name` are what the chat can do. The rest is
-//! hardening, for a second reading: [`accept`] (the connection limit, errors), `token_bucket`
-//! (the rate limit), `operator` (a member without a socket), [`console`] (keyboard and output),
-//! [`signals`] and `timer`.
+//! Read [`envelope`] first (what nodes send each other), then [`relay`], `nodes` (what a hub knows
+//! of the others) and `cluster`, `messages` and `presence` (what the hub does with it). `remote` is
+//! what is new in a room. Everything around the hub is as in step 5: the session, its reader and
+//! its writer do not know that there are other nodes.
 
 pub mod accept;
 pub mod batch;

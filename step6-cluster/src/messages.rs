@@ -66,11 +66,11 @@ impl Hub {
         if self.cluster.lost {
             return Err(lost(Lost));
         }
-        let wanted = name::key(&at(to, node));
+        let wanted = at(to, node);
         let known = self.cluster.nodes.get(&name::key(node)).into_iter();
         let mut members = known.flat_map(|node| node.rooms.values()).flat_map(|room| &room.members);
-        let addressee = members.find(|member| name::key(member) == wanted).cloned();
-        let addressee = addressee.ok_or(format!("nobody is called {}", at(to, node)))?;
+        let addressee = members.find(|member| member.eq_ignore_ascii_case(&wanted)).cloned();
+        let addressee = addressee.ok_or(format!("nobody is called {wanted}"))?;
         let body = Body::Private { from, to: to.into(), text: text.into() };
         self.publish(node_subject(node), body).map_err(lost)?;
         Ok(Some(format!("to {addressee}: {text}")))
@@ -79,7 +79,8 @@ impl Hub {
     /// Delivers a private message of a member of another node, or answers why not.
     pub(crate) fn receive_private(&mut self, node: &str, from: String, to: String, text: &str) {
         let addressee = self.names.get(&name::key(&to)).copied();
-        if addressee.is_some_and(|id| self.send_private(id, &at(&from, node), text)) {
+        let line = Line::Private { name: &at(&from, node), text };
+        if addressee.is_some_and(|id| self.send_private(id, line)) {
             return;
         }
         let body = Body::Refused { from, to, full: addressee.is_some() };
@@ -92,7 +93,8 @@ impl Hub {
         if let Some(author) = self.names.get(&name::key(from)) {
             let to = at(to, node);
             let reason = if full { too_many_unread(&to) } else { format!("nobody is called {to}") };
-            self.send_to(*author, format!("{}\n", Line::Error(&reason)).into(), None);
+            // Fails if too much is unread already.
+            self.send_private(*author, Line::Error(&reason));
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::StreamExt;
 use tracing::{debug, warn};
 
-use crate::envelope::{Envelope, Incoming, Outgoing, ROOMS, node_subject};
+use crate::envelope::{Envelope, Incoming, Outgoing, ROOMS, TICK, node_subject};
 use crate::hub::Event;
 
 /// How many envelopes may wait for the relay. The hub never waits: it drops what comes on top.
@@ -33,8 +33,8 @@ const RECEIVED: usize = 512;
 /// How many messages may wait in the client for its connection.
 const SENT: usize = 16;
 
-/// How often the hub counts that time has passed.
-const TICK: Duration = Duration::from_millis(250);
+/// How many characters of a reason are logged.
+const REASON: usize = 200;
 
 /// How often the client of NATS asks a silent server whether it is still there. If it stays silent
 /// for three times as long, the connection is lost.
@@ -164,16 +164,18 @@ pub(crate) async fn run(link: Link, queue: Receiver<Outgoing>, events: Sender<Ev
 
 async fn publish(node: &str, relay: &Relay, mut queue: Receiver<Outgoing>) {
     while let Some(Outgoing { subject, envelope }) = queue.recv().await {
-        let payload = envelope.encode();
         match relay {
+            // This node is alone.
+            Relay::Local(ring) if ring.receiver_count() == 1 => {}
             Relay::Local(ring) => {
+                let (from, payload) = (node.into(), envelope.encode());
                 // Fails if no node is left.
-                let _ = ring.send(Arc::new(Message { from: node.into(), subject, payload }));
+                let _ = ring.send(Arc::new(Message { from, subject, payload }));
             }
             // The client waits while its queue is full. It fails for a message that is too large
             // for the server.
             Relay::Nats(client) => {
-                if let Err(error) = client.publish(subject, payload.into()).await {
+                if let Err(error) = client.publish(subject, envelope.encode().into()).await {
                     warn!(%error, "cannot publish");
                 }
             }
@@ -226,7 +228,11 @@ impl Subscription {
             };
             match decoded {
                 Ok(envelope) => return Incoming::Envelope(envelope),
-                Err(reason) => warn!(reason, "an envelope is ignored"),
+                // It may quote the envelope.
+                Err(reason) => {
+                    let reason: String = reason.chars().take(REASON).collect();
+                    warn!(reason, "an envelope is ignored");
+                }
             }
         }
     }
@@ -235,7 +241,7 @@ impl Subscription {
 impl Message {
     /// Whether a node receives the message: not its own, and of the private ones only those to it.
     fn concerns(&self, node: &str) -> bool {
-        let private = self.subject.starts_with("chat.v1.node.");
+        let private = self.subject.starts_with(&node_subject(""));
         self.from != node && (!private || self.subject == node_subject(node))
     }
 }

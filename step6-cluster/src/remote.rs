@@ -15,6 +15,9 @@ use crate::room::{Room, list};
 /// are missed: if the relay waited for one room, it would hold up the others.
 const BUDGET: usize = 1024 * 1024;
 
+/// What the number of lost lines costs of the budget.
+const NOTICE: usize = 32;
+
 /// What a room keeps for the other nodes, and about them.
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -41,7 +44,7 @@ impl Room {
     pub(crate) fn append_remote(&mut self, node: &str, lines: &[RoomLine]) -> bool {
         // `@`, `: ` and the line's end. A new name has the node twice, but such lines are rare.
         let size = |RoomLine(_, name, text): &RoomLine| name.len() + node.len() + text.len() + 4;
-        let bytes = lines.iter().map(size).sum::<usize>().min(BUDGET) as u32;
+        let bytes = (NOTICE + lines.iter().map(size).sum::<usize>()).min(BUDGET) as u32;
         let Ok(permit) = self.remote.budget.clone().try_acquire_many_owned(bytes) else {
             self.miss(numbered(lines));
             return false;
