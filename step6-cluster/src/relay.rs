@@ -1,24 +1,19 @@
 //! The relay: what joins the hubs of several nodes. It delivers at most once: what it loses is
 //! gone, and the numbers in the envelopes show how much that was.
 
-use std::error::Error;
 use std::future::pending;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event as NatsEvent, ServerAddr, Subscriber};
-use percent_encoding::percent_decode_str;
+use async_nats::{Client, Subscriber};
 use tokio::select;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, channel as ring};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::StreamExt;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::envelope::{Envelope, Incoming, Outgoing, ROOMS, TICK, node_subject};
+use crate::envelope::{Envelope, Incoming, Outgoing, TICK, node_subject};
 use crate::hub::Event;
 
 /// How many envelopes may wait for the relay. The hub never waits: it drops what comes on top.
@@ -27,26 +22,12 @@ pub(crate) const QUEUE: usize = 64;
 /// How many envelopes the ring keeps for a node that is behind.
 const RING: usize = 64;
 
-/// How many messages of NATS may wait in the client for the hub. It drops what comes on top.
-const RECEIVED: usize = 512;
-
-/// How many messages may wait in the client for its connection.
-const SENT: usize = 16;
-
 /// How many characters of a reason are logged.
 const REASON: usize = 200;
 
-/// How often the client of NATS asks a silent server whether it is still there. If it stays silent
-/// for three times as long, the connection is lost.
-const PING: Duration = Duration::from_millis(500);
-
-/// How long the client may take to connect, and how long it pauses before the next attempt.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const RECONNECT: Duration = Duration::from_millis(250);
-
 /// What joins the nodes.
 #[derive(Debug)]
-enum Relay {
+pub(crate) enum Relay {
     /// Joins the nodes of one process. A ring keeps the last messages for all of them, and a node
     /// that is too far behind loses the oldest.
     Local(broadcast::Sender<Arc<Message>>),
@@ -56,7 +37,7 @@ enum Relay {
 
 /// A message in the ring.
 #[derive(Debug)]
-struct Message {
+pub(crate) struct Message {
     from: String,
     subject: String,
     payload: Vec<u8>,
@@ -64,7 +45,7 @@ struct Message {
 
 /// What a node receives from the relay.
 #[derive(Debug)]
-enum Subscription {
+pub(crate) enum Subscription {
     Local(broadcast::Receiver<Arc<Message>>),
     Nats { rooms: Subscriber, private: Subscriber, connected: Receiver<bool> },
 }
@@ -74,8 +55,8 @@ enum Subscription {
 pub struct Link {
     /// The name of the node.
     pub(crate) node: String,
-    relay: Relay,
-    subscription: Subscription,
+    pub(crate) relay: Relay,
+    pub(crate) subscription: Subscription,
 }
 
 impl Link {
@@ -89,64 +70,6 @@ impl Link {
         };
         nodes.into_iter().map(link).collect()
     }
-
-    /// Connects a node to a NATS server. The URL may hold a user and a password, or a token; a file
-    /// may hold credentials. The client reconnects by itself.
-    ///
-    /// # Errors
-    ///
-    /// A file that cannot be read, a URL that is none, or a server that refuses or does not answer.
-    pub async fn nats(node: String, url: &str, credentials: Option<&Path>) -> io::Result<Self> {
-        let (states, connected) = channel(1);
-        let server: ServerAddr = url.parse()?;
-        let mut options = authorize(ConnectOptions::new(), &server)
-            .name(&node)
-            .no_echo()
-            .ping_interval(PING)
-            .connection_timeout(CONNECT_TIMEOUT)
-            .reconnect_delay_callback(
-                |attempt| if attempt > 1 { RECONNECT } else { Duration::ZERO },
-            )
-            .client_capacity(SENT)
-            .subscription_capacity(RECEIVED)
-            .event_callback(move |event| report(event, states.clone()));
-        if let Some(path) = credentials {
-            options = options.credentials_file(path).await?;
-        }
-        let client = options.connect(server).await.map_err(other)?;
-        let rooms = client.subscribe(ROOMS).await.map_err(other)?;
-        let private = client.subscribe(node_subject(&node)).await.map_err(other)?;
-        let subscription = Subscription::Nats { rooms, private, connected };
-        Ok(Self { node, relay: Relay::Nats(client), subscription })
-    }
-}
-
-/// Takes the user and the password, or the token, from the URL. The client does not.
-fn authorize(options: ConnectOptions, server: &ServerAddr) -> ConnectOptions {
-    let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    match (server.username().map(decode), server.password().map(decode)) {
-        (Some(user), Some(password)) => options.user_and_password(user, password),
-        (Some(token), None) => options.token(token),
-        (None, _) => options,
-    }
-}
-
-/// The error as text: it says its cause already, which `main` would repeat.
-fn other(error: impl Error) -> io::Error {
-    io::Error::other(error.to_string())
-}
-
-/// Passes on whether the client is connected, and logs the rest.
-async fn report(event: NatsEvent, states: Sender<bool>) {
-    let connected = match event {
-        NatsEvent::Connected => true,
-        NatsEvent::Disconnected => false,
-        // For example, that the credentials do not permit a subject.
-        NatsEvent::ServerError(error) => return warn!(%error, "the NATS server reports an error"),
-        event => return debug!(%event, "NATS"),
-    };
-    // Fails if this server has ended.
-    let _ = states.send(connected).await;
 }
 
 /// Publishes what the hub queues, and sends the hub what the relay delivers. Ends when the hub has

@@ -1,0 +1,88 @@
+//! The connection to a NATS server.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use async_nats::{ConnectOptions, Event, ServerAddr};
+use percent_encoding::percent_decode_str;
+use tokio::sync::mpsc::{Sender, channel};
+use tracing::{debug, warn};
+
+use crate::envelope::{ROOMS, node_subject};
+use crate::relay::{Link, Relay, Subscription};
+
+/// How many messages of NATS may wait in the client for the hub. It drops what comes on top.
+const RECEIVED: usize = 512;
+
+/// How many messages may wait in the client for its connection.
+const SENT: usize = 16;
+
+/// How often the client of NATS asks a silent server whether it is still there. If it stays silent
+/// for three times as long, the connection is lost.
+const PING: Duration = Duration::from_millis(500);
+
+/// How long the client may take to connect, and how long it pauses before the next attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const RECONNECT: Duration = Duration::from_millis(250);
+
+impl Link {
+    /// Connects a node to a NATS server. The URL may hold a user and a password, or a token; a file
+    /// may hold credentials. The client reconnects by itself.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, a URL that is none, or a server that refuses or does not answer.
+    pub async fn nats(node: String, url: &str, credentials: Option<&Path>) -> io::Result<Self> {
+        let (states, connected) = channel(1);
+        let server: ServerAddr = url.parse()?;
+        let mut options = authorize(ConnectOptions::new(), &server)
+            .name(&node)
+            .no_echo()
+            .ping_interval(PING)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .reconnect_delay_callback(
+                |attempt| if attempt > 1 { RECONNECT } else { Duration::ZERO },
+            )
+            .client_capacity(SENT)
+            .subscription_capacity(RECEIVED)
+            .event_callback(move |event| report(event, states.clone()));
+        if let Some(path) = credentials {
+            options = options.credentials_file(path).await?;
+        }
+        let client = options.connect(server).await.map_err(other)?;
+        let rooms = client.subscribe(ROOMS).await.map_err(other)?;
+        let private = client.subscribe(node_subject(&node)).await.map_err(other)?;
+        let subscription = Subscription::Nats { rooms, private, connected };
+        Ok(Self { node, relay: Relay::Nats(client), subscription })
+    }
+}
+
+/// Takes the user and the password, or the token, from the URL. The client does not.
+fn authorize(options: ConnectOptions, server: &ServerAddr) -> ConnectOptions {
+    let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    match (server.username().map(decode), server.password().map(decode)) {
+        (Some(user), Some(password)) => options.user_and_password(user, password),
+        (Some(token), None) => options.token(token),
+        (None, _) => options,
+    }
+}
+
+/// The error as text: it says its cause already, which `main` would repeat.
+fn other(error: impl Error) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+/// Passes on whether the client is connected, and logs the rest.
+async fn report(event: Event, states: Sender<bool>) {
+    let connected = match event {
+        Event::Connected => true,
+        Event::Disconnected => false,
+        // For example, that the credentials do not permit a subject.
+        Event::ServerError(error) => return warn!(%error, "the NATS server reports an error"),
+        event => return debug!(%event, "NATS"),
+    };
+    // Fails if this server has ended.
+    let _ = states.send(connected).await;
+}
