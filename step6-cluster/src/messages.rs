@@ -38,7 +38,7 @@ impl Hub {
         let Some(node) = self.cluster.nodes.get_mut(key) else { return };
         let name = node.name.clone();
         let remote = node.room(room, id);
-        let missed = remote.advance(id, first, first + numbered(&lines));
+        let missed = remote.advance(first, first + numbered(&lines));
         // Shows no join or leave that a roster has shown already.
         lines.retain(|line| remote.apply(line, &name));
         if let Some(id) = self.room_ids.get(&name::key(room)).copied() {

@@ -92,16 +92,19 @@ pub(crate) struct Node {
     pub(crate) complete: bool,
     /// For how many ticks nothing has arrived.
     pub(crate) silent: u32,
-    /// The rooms of the node, by the key of their name.
-    pub(crate) rooms: BTreeMap<String, RemoteRoom>,
+    /// The rooms of the node. One that is removed stays here until a roster does not list it.
+    pub(crate) rooms: BTreeMap<RoomKey, RemoteRoom>,
 }
+
+/// The key of a room's name, and the id that tells two rooms of one name apart.
+pub(crate) type RoomKey = (String, u64);
 
 /// A room of another node.
 #[derive(Debug)]
 pub(crate) struct RemoteRoom {
     pub(crate) name: String,
-    /// The id of the room and the number of its next line, if they are known.
-    position: Option<(u64, u64)>,
+    /// The number of the next line, if it is known.
+    next: Option<u64>,
     /// The node's members in the room, each with the node: `ann@b`.
     pub(crate) members: BTreeSet<String>,
 }
@@ -130,7 +133,7 @@ impl Node {
         }
         if restarted {
             self.complete = false;
-            self.rooms.values_mut().for_each(|room| room.position = None);
+            self.rooms.values_mut().for_each(|room| room.next = None);
         }
         (self.epoch, self.seq, self.silent) = (epoch, Some(seq), 0);
         Some(restarted)
@@ -144,14 +147,12 @@ impl Node {
         self.rooms.len() > 2 * ROOMS || members > usize::from(MAX_CLIENTS) + 1
     }
 
-    /// The room of this name; a new one if the node has just opened it.
+    /// The room of this name and id; a new one if the node has just opened it.
     pub(crate) fn room(&mut self, room: &str, id: u64) -> &mut RemoteRoom {
-        let position = self.complete.then_some((id, 0));
-        self.rooms.entry(name::key(room)).or_insert_with(|| RemoteRoom {
-            name: room.into(),
-            position,
-            members: BTreeSet::new(),
-        })
+        let next = self.complete.then_some(0);
+        let (name, members) = (room.into(), BTreeSet::new());
+        let key = (name::key(room), id);
+        self.rooms.entry(key).or_insert_with(|| RemoteRoom { name, next, members })
     }
 }
 
@@ -169,14 +170,8 @@ impl RemoteRoom {
 
     /// Moves on to the lines from `first` until `next`. Returns how many lines before `first` were
     /// lost.
-    pub(crate) fn advance(&mut self, id: u64, first: u64, next: u64) -> u64 {
-        let expected = match self.position {
-            None => first,
-            Some((known, expected)) if known == id => expected,
-            // The room was removed and opened again.
-            Some(_) => 0,
-        };
-        self.position = Some((id, next));
+    pub(crate) fn advance(&mut self, first: u64, next: u64) -> u64 {
+        let expected = self.next.replace(next).unwrap_or(first);
         first.saturating_sub(expected)
     }
 }
@@ -189,21 +184,23 @@ mod tests {
     fn a_gap_is_counted_exactly() {
         let mut node = Node::new("b", 1);
         // What was said before this node listened is not lost.
-        assert_eq!(node.room("lobby", 0).advance(0, 100, 102), 0);
-        assert_eq!(node.room("lobby", 0).advance(0, 102, 103), 0);
-        assert_eq!(node.room("lobby", 0).advance(0, 110, 111), 7);
+        assert_eq!(node.room("lobby", 0).advance(100, 102), 0);
+        assert_eq!(node.room("lobby", 0).advance(102, 103), 0);
+        assert_eq!(node.room("lobby", 0).advance(110, 111), 7);
         // A roster has the number of the next line only.
-        assert_eq!(node.room("lobby", 0).advance(0, 115, 115), 4);
+        assert_eq!(node.room("lobby", 0).advance(115, 115), 4);
     }
 
     #[test]
     fn a_room_that_is_opened_again_counts_from_zero() {
         let mut node = Node::new("b", 1);
         node.complete = true;
-        assert_eq!(node.room("rust", 5).advance(5, 0, 8), 0);
-        assert_eq!(node.room("Rust", 9).advance(9, 3, 4), 3);
+        assert_eq!(node.room("rust", 5).advance(0, 8), 0);
         // All rooms are known, so a new one has just been opened.
-        assert_eq!(node.room("go", 11).advance(11, 2, 3), 2);
+        assert_eq!(node.room("Rust", 9).advance(3, 4), 3);
+        // The next roster has the number of the room that was removed.
+        assert_eq!(node.room("rust", 5).advance(10, 10), 2);
+        assert_eq!(node.room("rust", 9).advance(4, 4), 0);
     }
 
     #[test]
@@ -212,9 +209,9 @@ mod tests {
         assert_eq!(node.accept(10, 0), Some(false));
         assert_eq!([node.accept(10, 0), node.accept(9, 5)], [None, None]);
         assert_eq!(node.accept(10, 7), Some(false));
-        assert_eq!(node.room("lobby", 0).advance(0, 100, 102), 0);
+        assert_eq!(node.room("lobby", 0).advance(100, 102), 0);
         assert_eq!(node.accept(11, 0), Some(true));
-        assert_eq!(node.room("lobby", 0).advance(0, 50, 51), 0);
+        assert_eq!(node.room("lobby", 0).advance(50, 51), 0);
         node.silent = SILENT;
         assert_eq!(node.accept(2, 0), Some(true));
         assert!(!node.is_gone());

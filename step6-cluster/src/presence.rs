@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::envelope::{Body, PRESENCE, Roster};
 use crate::hub::Hub;
 use crate::name::{self, at};
-use crate::nodes::SILENT;
+use crate::nodes::{RoomKey, SILENT};
 use crate::room::{ROOMS, Room, RoomId, list};
 
 impl Hub {
@@ -48,7 +48,8 @@ impl Hub {
 
     /// Takes over the rooms of another node.
     pub(crate) fn receive_presence(&mut self, key: &str, rosters: Vec<Roster>) {
-        let listed: BTreeSet<_> = rosters.iter().map(|roster| name::key(&roster.room)).collect();
+        let key_of = |roster: &Roster| (name::key(&roster.room), roster.id);
+        let listed: BTreeSet<_> = rosters.iter().map(key_of).collect();
         rosters.into_iter().for_each(|roster| self.receive_roster(key, roster));
         if let Some(node) = self.cluster.nodes.get(key) {
             let removed = node.rooms.keys().filter(|room| !listed.contains(*room)).cloned();
@@ -63,30 +64,30 @@ impl Hub {
     fn receive_roster(&mut self, key: &str, Roster { room, id, next, members }: Roster) {
         let Some(node) = self.cluster.nodes.get_mut(key) else { return };
         let members = members.iter().map(|member| at(member, &node.name)).collect();
-        let missed = node.room(&room, id).advance(id, next, next);
-        let name = name::key(&room);
-        if let Some(id) = self.room_ids.get(&name).copied() {
+        let missed = node.room(&room, id).advance(next, next);
+        let room = (name::key(&room), id);
+        if let Some(id) = self.room_ids.get(&room.0).copied() {
             self.room(id).miss(missed);
             if self.room(id).announce_missed() {
                 self.unflushed.insert(id);
             }
         }
-        self.replace_members(key, &name, members);
+        self.replace_members(key, &room, members);
     }
 
     /// All members of another node leave these rooms.
-    fn empty_rooms(&mut self, key: &str, rooms: Vec<String>) {
+    fn empty_rooms(&mut self, key: &str, rooms: Vec<RoomKey>) {
         rooms.iter().for_each(|room| self.replace_members(key, room, BTreeSet::new()));
     }
 
     /// Replaces the members of a node in a room. The members here see the difference.
-    fn replace_members(&mut self, key: &str, room: &str, members: BTreeSet<String>) {
+    fn replace_members(&mut self, key: &str, room: &RoomKey, members: BTreeSet<String>) {
         let node = self.cluster.nodes.get_mut(key);
         let Some(remote) = node.and_then(|node| node.rooms.get_mut(room)) else { return };
         let before = mem::replace(&mut remote.members, members);
         let left: Vec<_> = before.difference(&remote.members).collect();
         let joined: Vec<_> = remote.members.difference(&before).collect();
-        let Some(id) = self.room_ids.get(room) else { return };
+        let Some(id) = self.room_ids.get(&room.0) else { return };
         let Some(room) = self.rooms.get_mut(id) else { return };
         for (names, what) in [(left, "left"), (joined, "joined")] {
             if !names.is_empty() {
@@ -122,8 +123,10 @@ impl Hub {
 
     /// The members of the other nodes in a room, node by node.
     pub(crate) fn remote_members(&self, room: &str) -> impl Iterator<Item = &BTreeSet<String>> {
-        let room = name::key(room);
-        let rooms = self.cluster.nodes.values().filter_map(move |node| node.rooms.get(&room));
-        rooms.map(|room| &room.members)
+        let key = name::key(room);
+        let range = (key.clone(), 0)..=(key, u64::MAX);
+        let rooms =
+            self.cluster.nodes.values().flat_map(move |node| node.rooms.range(range.clone()));
+        rooms.map(|(_, room)| &room.members)
     }
 }
