@@ -13,8 +13,11 @@ use std::sync::RwLock;
 use std::time::Duration;
 
 pub mod book;
+mod bus;
 mod chat;
+mod cluster;
 mod lines;
+mod nats;
 mod peer;
 mod process;
 mod raw;
@@ -27,8 +30,11 @@ pub mod twins;
 
 pub mod behaviours;
 
+pub use bus::{Bus, Message};
 pub use chat::{Chat, Pair};
+pub use cluster::{Cluster, eventually};
 pub use lines::Lines;
+pub use nats::Nats;
 pub use peer::Peer;
 pub use process::{End, Process, Server};
 pub use script::{Act, play};
@@ -55,7 +61,7 @@ pub enum Machine {
 }
 
 /// Tests one behaviour.
-pub fn check(chat: &Chat, behaviour: fn(&Chat), machine: Machine) {
+pub fn check(chat: &Chat, behaviour: impl FnOnce(&Chat), machine: Machine) {
     // A failed behaviour poisons the lock. The lock guards no data, so that does not matter.
     let (_shared, _alone);
     match machine {
@@ -69,7 +75,7 @@ pub fn check(chat: &Chat, behaviour: fn(&Chat), machine: Machine) {
 ///
 /// On a shared machine, another process may disturb one measurement. A program that is too slow or
 /// too busy exceeds the bound every time.
-pub(crate) fn best_of_three<T: PartialOrd + Debug>(bound: T, mut measure: impl FnMut() -> T) {
+pub fn best_of_three<T: PartialOrd + Debug>(bound: T, mut measure: impl FnMut() -> T) {
     let first = measure();
     if first < bound {
         return;

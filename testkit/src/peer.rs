@@ -73,6 +73,35 @@ impl Peer {
         Ok(peer)
     }
 
+    /// The same client under a name of its own. Drops the lines so far.
+    pub fn named(mut self, name: &str) -> Self {
+        self.send_line(&format!("/nick {name}"));
+        let reply = format!("* you are {name}");
+        self.lines.until(&reply, |line| line == reply);
+        self.name = name.into();
+        self
+    }
+
+    /// The same client in another room. Drops the lines so far.
+    pub fn joined(mut self, room: &str) -> Self {
+        self.send_line(&format!("/join {room}"));
+        let reply = format!("* you are in {room}");
+        self.lines.until(&reply, |line| line.eq_ignore_ascii_case(&reply));
+        self
+    }
+
+    /// The names that `/who` lists. Drops the lines before the list.
+    pub fn who(&mut self) -> Vec<String> {
+        self.send_line("/who");
+        let is_list = |line: &str| {
+            let words: Vec<_> = line.split(' ').take(4).collect();
+            matches!(words[..], ["*", n, "in", room] if n.parse::<usize>().is_ok() && room.ends_with(':'))
+        };
+        let (_, list) = self.lines.until("a list of members", is_list);
+        let (_, names) = list.split_once(": ").unwrap_or_default();
+        names.split(", ").map(str::to_owned).collect()
+    }
+
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = self.stream.write_all(bytes.as_ref());

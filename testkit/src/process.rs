@@ -123,6 +123,20 @@ impl Process {
         self.child.try_wait().expect("a child").is_none()
     }
 
+    /// Kills the process, and waits until it has ended.
+    pub fn kill(&mut self) {
+        // Fails if the process has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until a server listens. Returns the address from its next status line.
+    pub fn listening(&mut self) -> SocketAddr {
+        let status = self.stderr.next().expect("a status line");
+        let addr = status.strip_prefix("listening on ").and_then(|addr| addr.parse().ok());
+        addr.unwrap_or_else(|| panic!("no address: {status}"))
+    }
+
     /// All of stderr so far. It is complete once the process has ended.
     pub fn stderr_text(&mut self) -> String {
         self.unread = None;
@@ -153,9 +167,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails if the process has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let stderr = self.stderr_text();
         if !thread::panicking() {
             assert!(!stderr.contains("panicked"), "a panic:\n{stderr}");
@@ -208,9 +220,8 @@ pub struct Server {
 impl Server {
     /// Waits until the server listens.
     pub fn wait(mut process: Process) -> Self {
-        let status = process.stderr.next().expect("a status line");
-        let addr = status.strip_prefix("listening on ").and_then(|addr| addr.parse().ok());
-        Self { process, addr: addr.unwrap_or_else(|| panic!("no address: {status}")) }
+        let addr = process.listening();
+        Self { process, addr }
     }
 
     /// The lines that `reader` receives, or, without a reader (step 2), the operator.
