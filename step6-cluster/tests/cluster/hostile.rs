@@ -1,0 +1,297 @@
+//! A publisher that breaks the rules. Anybody with access to the relay can publish.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Cluster, Machine, Peer, eventually, system};
+
+use super::by_hand::{Node, PRESENCE, presence};
+use super::on_nats;
+
+/// The subjects under which a node receives.
+const SUBJECTS: [&str; 3] = ["chat.v1.room.lobby", PRESENCE, "chat.v1.node.a"];
+
+/// How long a log line may take.
+const SOON: Duration = Duration::from_secs(2);
+
+/// Expects that the node still serves, and that nothing but `text` has reached its members.
+fn expect_service(ann: &mut Peer, amy: &mut Peer, text: &str) {
+    ann.send_line(text);
+    amy.lines.expect(&format!("ann: {text}"));
+    assert_eq!(ann.sync(), [""; 0]);
+}
+
+/// Expects a warning in the log, without the control characters that may have caused it.
+fn expect_warning(cluster: &mut Cluster<'_>, reason: &str) {
+    let warning = cluster.process(0).stderr.next_within(SOON).flatten();
+    assert!(warning.as_ref().is_some_and(|line| line.contains("WARN")), "{reason}: {warning:?}");
+}
+
+/// Envelopes that are refused, whatever the subject.
+fn malformed(node: &mut Node) -> Vec<(&'static str, Vec<u8>)> {
+    let mut all: Vec<(&str, Vec<u8>)> = vec![
+        ("empty", Vec::new()),
+        ("not JSON", b"hello".into()),
+        ("not UTF-8", b"{\"version\":1,\"node\":\"\xff\xfe\"}".into()),
+        ("a number", b"1".into()),
+        ("deep nesting", b"[".repeat(200_000)),
+        ("deep objects", b"{\"body\":".repeat(100_000)),
+        ("a megabyte of spaces", b" ".repeat(1_000_001)),
+    ];
+    let mut with = |reason, change: &dyn Fn(&mut Value)| {
+        let lines = json!({"lines": {"room": "lobby", "id": 0, "first": 0, "lines": [["said", "zoe", "hi"]]}});
+        let mut envelope = node.envelope(&lines);
+        change(&mut envelope);
+        all.push((reason, envelope.to_string().into()));
+    };
+    with("a newer version", &|envelope| envelope["version"] = json!(2));
+    with("version 0", &|envelope| envelope["version"] = json!(0));
+    with("a version that is no byte", &|envelope| envelope["version"] = json!(257));
+    with("no node", &|envelope| envelope["node"] = json!(null));
+    with("a negative number", &|envelope| envelope["epoch"] = json!(-1));
+    with("a number with a fraction", &|envelope| envelope["seq"] = json!(1.5));
+    with("a number that is too large", &|envelope| envelope["seq"] = json!(1e30));
+    with("an unknown body", &|envelope| envelope["body"] = json!({"\u{1b}[2J": {}}));
+    with("no body", &|envelope| envelope["body"] = json!({}));
+    with("two bodies", &|envelope| {
+        envelope["body"]["presence"] = json!({"full": true, "rooms": []});
+    });
+    for kind in ["", "SAID", "\u{1b}[2J\n"] {
+        with("a kind of line", &|envelope| envelope["body"]["lines"]["lines"][0][0] = json!(kind));
+    }
+    with("numbers that overflow", &|envelope| envelope["body"]["lines"]["first"] = json!(u64::MAX));
+    let long = "x".repeat(4097);
+    with("a long text", &|envelope| envelope["body"]["lines"]["lines"][0][2] = json!(long));
+    with("a long action", &|envelope| {
+        envelope["body"]["lines"]["lines"][0] = json!(["did", "zoe", long]);
+    });
+    for name in NAMES {
+        with("a node", &|envelope| envelope["node"] = json!(name));
+        with("a room", &|envelope| envelope["body"]["lines"]["room"] = json!(name));
+        with("an author", &|envelope| envelope["body"]["lines"]["lines"][0][1] = json!(name));
+        with("a new name", &|envelope| {
+            envelope["body"]["lines"]["lines"][0] = json!(["nick", "zoe", name]);
+        });
+        with("a member", &|envelope| envelope["body"] = presence("lobby", 0, 0, &["zoe", name]));
+        with("a room of members", &|envelope| envelope["body"] = presence(name, 0, 0, &["zoe"]));
+        with("a sender", &|envelope| {
+            envelope["body"] = json!({"private": {"from": name, "to": "ann", "text": "hi"}});
+        });
+        with("a recipient", &|envelope| {
+            envelope["body"] = json!({"private": {"from": "zoe", "to": name, "text": "hi"}});
+        });
+        with("a refusal", &|envelope| {
+            envelope["body"] = json!({"refused": {"from": "ann", "to": name, "full": true}});
+        });
+    }
+    with("a long message", &|envelope| {
+        envelope["body"] = json!({"private": {"from": "zoe", "to": "ann", "text": long}});
+    });
+    let whole = node.envelope(&presence("lobby", 0, 0, &["zoe"])).to_string().into_bytes();
+    all.extend((1..whole.len()).step_by(7).map(|end| ("truncated", whole[..end].into())));
+    all
+}
+
+/// Texts that are no names.
+const NAMES: [&str; 9] =
+    ["", "zoe@z", "a\nb", "\u{1b}[31mzoe", "abcdefghijklmnopqrstu", "1st", "zoë", "a b", "* ann"];
+
+#[test]
+fn malformed_envelopes_cost_a_log_line() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
+        let mut node = Node::new(cluster, "z");
+        for (n, (reason, payload)) in malformed(&mut node).into_iter().enumerate() {
+            node.bus.publish(SUBJECTS[n % 3], payload);
+            expect_warning(cluster, reason);
+            expect_service(&mut ann, &mut amy, reason);
+        }
+        assert_eq!(ann.who(), ["server", "ann", "amy"]);
+    });
+}
+
+#[test]
+fn control_characters_of_other_nodes_are_replaced() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        node.present(0, &["zoe"]);
+        ann.lines.expect("* zoe@z joined");
+        let texts =
+            ["\u{1b}[2Jboo", "a\nann: b\r\n* bob left", "\0\u{7}\u{9b}31m", "\u{202e}abc\u{2028}"];
+        for (n, text) in texts.iter().enumerate() {
+            node.say(2 * n as u64, &[["said", "zoe", text], ["did", "zoe", text]]);
+            let private = json!({"private": {"from": "zoe", "to": "ann", "text": text}});
+            // The two subscriptions have no common order.
+            for begin in ["zoe@z: ", "** zoe@z "] {
+                let line = ann.lines.next().unwrap();
+                assert!(line.starts_with(begin), "{line}");
+            }
+            node.publish("chat.v1.node.a", &private);
+            let line = ann.lines.next().unwrap();
+            assert!(line.starts_with("zoe@z (private): "), "{line}");
+        }
+        assert_eq!(ann.sync(), [""; 0]);
+    });
+}
+
+#[test]
+fn no_envelope_can_impersonate_a_local_member() {
+    on_nats(Machine::Shared, 2, |cluster| {
+        let [mut ann, mut bob, mut amy] = cluster.people(["ann", "bob", "amy"]);
+        // Our own name, in both cases: it is ignored, with a warning.
+        for name in ["a", "A"] {
+            let mut node = Node::new(cluster, name);
+            node.epoch = u64::MAX;
+            node.present(0, &[]);
+            expect_warning(cluster, "our own presence");
+            node.say(0, &[["said", "ann", "forged"], ["nick", "amy", "eve"]]);
+            expect_warning(cluster, "our own line");
+            node.publish(
+                "chat.v1.node.a",
+                &json!({"private": {"from": "ann", "to": "amy", "text": "forged"}}),
+            );
+            expect_warning(cluster, "our own message");
+        }
+        expect_service(&mut ann, &mut amy, "it was me");
+        assert_eq!(amy.sync(), [""; 0]);
+        // Another node's name: it shows as that node's member.
+        let mut node = Node::new(cluster, "z");
+        node.present(0, &["ann"]);
+        node.say(0, &[["said", "ann", "forged"]]);
+        for (peer, own) in [(&mut ann, "amy"), (&mut amy, "ann")] {
+            peer.lines.expect("* ann@z joined");
+            peer.lines.expect("ann@z: forged");
+            assert!(peer.who().contains(&own.to_owned()));
+        }
+        bob.lines.until("a line", |line| line == "ann@z: forged");
+    });
+}
+
+#[test]
+fn hostile_numbers_do_no_harm() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
+        let mut node = Node::new(cluster, "z");
+        node.present(0, &["zoe"]);
+        node.say(0, &[]);
+        node.present(u64::MAX, &["zoe"]);
+        node.present(0, &["zoe"]);
+        node.present(u64::MAX, &["zoe"]);
+        for id in [u64::MAX, 1, 0] {
+            node.publish(PRESENCE, &presence("lobby", id, u64::MAX, &["zoe"]));
+            let first = u64::MAX - 1;
+            let lines = json!([["said", "zoe", "x"]]);
+            let lines =
+                json!({"lines": {"room": "lobby", "id": id, "first": first, "lines": lines}});
+            node.publish("chat.v1.room.lobby", &lines);
+        }
+        (node.epoch, node.seq) = (u64::MAX, u64::MAX - 1);
+        node.say(u64::MAX - 1, &[["said", "zoe", "the end"]]);
+        for peer in [&mut ann, &mut amy] {
+            let (before, _) = peer.lines.until("a line", |line| line == "zoe@z: the end");
+            let told = |line: &String| line.starts_with("! missed ") || line.starts_with("zoe@z: ");
+            assert!(before.iter().all(|line| told(line) || line == "* zoe@z joined"), "{before:?}");
+        }
+        expect_service(&mut ann, &mut amy, "still here");
+    });
+}
+
+#[test]
+fn hostile_numbers_do_no_harm_in_a_room_that_lags() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        let mut never_reads = TcpStream::connect(cluster.addr(0)).unwrap();
+        never_reads.write_all(b"/join Go\n").unwrap();
+        ann.lines.until("a leave", |line| line.ends_with(" left"));
+        // Fills the connection's buffers, and then the room's share of unread lines.
+        let text = "x".repeat(4096);
+        let lines = vec![["said", "zoe", &text]; 200];
+        for id in 0..30 {
+            let first = u64::MAX - 1000;
+            let lines = json!({"lines": {"room": "go", "id": id, "first": first, "lines": lines}});
+            node.publish("chat.v1.room.go", &lines);
+        }
+        ann.sync();
+        assert!(cluster.process(0).is_running());
+    });
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        let mut envelope = node.envelope(&presence("lobby", 0, 0, &["zoe"]));
+        envelope["since"] = json!({"version": 1.5});
+        envelope["body"]["presence"]["topic"] = json!([1, 2, 3]);
+        envelope["body"]["presence"]["rooms"][0]["\u{1b}"] = json!("new");
+        node.bus.publish(PRESENCE, envelope.to_string());
+        ann.lines.expect("* zoe@z joined");
+    });
+}
+
+#[test]
+fn a_large_roster_fits_into_short_lines() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
+        let mut node = Node::new(cluster, "z");
+        let members: Vec<_> = (0..20_000).map(|n| format!("member-number-{n:05}")).collect();
+        let members: Vec<_> = members.iter().map(String::as_str).collect();
+        node.present(0, &members);
+        let joined = ann.lines.next().unwrap();
+        assert!(joined.len() < 400 && joined.ends_with(" and 19992 more joined"), "{joined}");
+        ann.send_line("/who");
+        let who = ann.lines.next().unwrap();
+        assert!(who.starts_with("* 20003 in lobby: server, ann, amy, "), "{who}");
+        assert!(who.len() <= 4096 && who.ends_with(" more"), "{} bytes", who.len());
+        let rooms: Vec<_> = (0..5000)
+            .map(|n| json!({"room": format!("room-{n}"), "id": n, "next": n, "members": ["zoe"]}))
+            .collect();
+        node.publish(PRESENCE, &json!({"presence": {"full": true, "rooms": rooms}}));
+        ann.lines.expect("* member-number-00000@z, member-number-00001@z, member-number-00002@z, member-number-00003@z, member-number-00004@z, member-number-00005@z, member-number-00006@z, member-number-00007@z and 19992 more left");
+        ann.send_line("/rooms");
+        let list = ann.lines.next().unwrap();
+        assert!(list.starts_with("* rooms: ") && list.ends_with(" more"), "{list}");
+        assert!(list.len() <= 4096, "{} bytes", list.len());
+        amy.sync();
+        expect_service(&mut ann, &mut amy, "still here");
+    });
+}
+
+mod alone {
+    use super::*;
+
+    /// A thousand nodes with a hundred members in ten rooms each.
+    #[test]
+    fn a_thousand_nodes_need_little_memory() {
+        on_nats(Machine::Alone, 1, |cluster| {
+            let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
+            let mut node = Node::new(cluster, "z");
+            let rooms: Vec<_> = (0..10)
+                .map(|room| {
+                    let members: Vec<_> = (0..10).map(|n| format!("member-{room}-{n}")).collect();
+                    json!({"room": format!("room-{room}"), "id": room, "next": 0, "members": members})
+                })
+                .collect();
+            for n in 0..1000 {
+                (node.name, node.seq) = (format!("node-{n}"), 0);
+                node.publish(PRESENCE, &json!({"presence": {"full": true, "rooms": rooms}}));
+            }
+            expect_service(&mut ann, &mut amy, "still here");
+            let process = cluster.process(0);
+            if let Some(peak) = system::peak_memory(process.id()) {
+                println!("{} KiB", peak / 1024);
+                assert!(peak < 64 << 20, "{peak} bytes");
+            }
+            // They are silent from now on, so their rooms disappear.
+            eventually("the nodes are gone", Duration::from_secs(8), || {
+                ann.send_line("/rooms");
+                ann.lines.next().unwrap() == "* rooms: lobby (3)"
+            });
+        });
+    }
+}

@@ -1,0 +1,107 @@
+//! The options of a server in a cluster.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use testkit::{Cluster, End, Nats, Process};
+
+use super::chat;
+
+/// How long a server may try to reach its relay when it starts.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs a server that is expected to fail. Returns its exit code and its stderr.
+fn run(args: &[&str]) -> (i32, String) {
+    let args = [&["server"], args].concat();
+    let mut process = Process::start(&mut chat().command(&args), End::Null, End::Piped);
+    (process.exit_within(LIMIT), process.stderr_text())
+}
+
+#[test]
+fn bad_options_exit_with_2() {
+    let relay = ["--relay", "nats://127.0.0.1:4222"];
+    let any = "127.0.0.1:0";
+    for args in [
+        &[any, relay[0], relay[1]][..],
+        &[any, "--node", "b"],
+        &[any, "--creds", "file"],
+        &[any, any, relay[0], relay[1], "--node", "b"],
+        &[any, "--max-clients", "20001"],
+        &vec![any; 27],
+    ] {
+        let (code, stderr) = run(args);
+        assert_eq!(code, 2, "{args:?}: {stderr}");
+    }
+    for node in ["", "a@b", "1a", "a.b", "a b", "*", ">", "abcdefghijklmnopqrstu", "ä"] {
+        let (code, stderr) = run(&[any, relay[0], relay[1], "--node", node]);
+        assert_eq!(code, 2, "{node:?}: {stderr}");
+    }
+}
+
+#[test]
+fn one_process_has_up_to_26_nodes() {
+    let chat = chat();
+    let cluster = Cluster::local(&chat, 26, &[]);
+    let mut last = cluster.peer(25);
+    let mut first = cluster.peer(0);
+    last.send_line("hello");
+    let hello = format!("{}@z: hello", last.name);
+    first.lines.until(&hello, |line| line == hello);
+}
+
+#[test]
+fn a_relay_that_cannot_be_reached_is_reported() {
+    // A port on which nothing listens, one that never answers, and one that says something else.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = chat().server_with(&[]);
+    for addr in [closed, silent.local_addr().unwrap(), server.addr] {
+        let (code, stderr) =
+            run(&["127.0.0.1:0", "--relay", &format!("nats://{addr}"), "--node", "b"]);
+        println!("{stderr}");
+        assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
+        assert!(stderr.starts_with("error: cannot reach the relay"), "{stderr}");
+    }
+    for url in [
+        "",
+        "127.0.0.1",
+        "http://127.0.0.1:4222",
+        "nats://",
+        "nats://no such host",
+        "nats://no-such-host.invalid",
+    ] {
+        let (code, stderr) = run(&["127.0.0.1:0", "--relay", url, "--node", "b"]);
+        println!("{url}: {stderr}");
+        assert_eq!((code, stderr.lines().count()), (1, 1), "{url}: {stderr}");
+    }
+}
+
+#[test]
+fn a_missing_credentials_file_is_reported_by_name() {
+    let Some(nats) = Nats::start() else { return };
+    let args = ["127.0.0.1:0", "--relay", &nats.url(), "--node", "b", "--creds", "no-such-file"];
+    let (code, stderr) = run(&args);
+    assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
+    assert!(stderr.contains("no-such-file"), "{stderr}");
+}
+
+#[test]
+fn the_url_may_have_a_user_and_a_password() {
+    let Some(nats) = Nats::start_with(&["--user", "ann", "--pass", "secret"]) else { return };
+    let start = |user: &str| {
+        let url = format!("nats://{user}{}", nats.addr());
+        let args = ["server", "127.0.0.1:0", "--relay", &url, "--node", "b"];
+        Process::start(&mut chat().command(&args), End::Piped, End::Piped)
+    };
+    let addr = start("ann:secret@").listening();
+    assert_ne!(addr.port(), 0);
+    for user in ["", "ann:wrong@", "eve:secret@"] {
+        let mut process = start(user);
+        assert_eq!(process.exit_within(LIMIT), 1);
+        let stderr = process.stderr_text();
+        println!("{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.to_lowercase().contains("auth"), "{stderr}");
+        assert!(!stderr.contains("secret") && !stderr.contains("wrong"), "{stderr}");
+    }
+}

@@ -1,0 +1,303 @@
+//! The relay freezes, ends, and returns. What is local goes on, and what was lost is counted.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use testkit::{Cluster, Machine, PATIENCE, Peer, eventually};
+
+use super::on_nats;
+
+/// Names on node a and on node b.
+const AUTHORS: [&str; 2] = ["ann@a", "bob@b"];
+
+/// Two authors on two nodes, who say the same numbers, and a reader on each node.
+struct Talk {
+    authors: [Peer; 2],
+    readers: [Peer; 2],
+    /// What the readers know of the lines of the other node.
+    counts: [Count; 2],
+    /// How many lines each author has said.
+    sent: usize,
+    /// The longest time that a line took to the reader on its own node.
+    longest: Duration,
+}
+
+/// What a reader knows of the lines of an author on another node.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct Count {
+    received: usize,
+    /// Each number in `! missed N lines`.
+    missed: Vec<usize>,
+    relay_lost: usize,
+    relay_back: usize,
+}
+
+impl Count {
+    /// Counts a line that a reader receives. The numbers show that the gaps are where they are told.
+    fn add(&mut self, line: &str, author: &str) {
+        if let Some(number) = line.strip_prefix(author).and_then(|rest| rest.strip_prefix(": ")) {
+            assert_eq!(number.parse(), Ok(self.known()), "{self:?}");
+            self.received += 1;
+        } else if let Some(rest) = line.strip_prefix("! missed ") {
+            let number = rest.strip_suffix(" lines").and_then(|number| number.parse().ok());
+            self.missed.push(number.unwrap());
+        } else if line.starts_with("* relay lost") {
+            self.relay_lost += 1;
+        } else if line == "* relay back" {
+            self.relay_back += 1;
+        } else {
+            panic!("{line}: {self:?}");
+        }
+    }
+
+    /// How many lines were received or missed.
+    fn known(&self) -> usize {
+        self.received + self.missed.iter().sum::<usize>()
+    }
+}
+
+impl Talk {
+    fn new(cluster: &Cluster<'_>) -> Self {
+        let [ann, bob, amy, bea] = cluster.people(["ann", "bob", "amy", "bea"]);
+        let counts = Default::default();
+        let (authors, readers) = ([ann, bob], [amy, bea]);
+        Self { authors, readers, counts, sent: 0, longest: Duration::ZERO }
+    }
+
+    /// Each author says a line. Waits until the readers on their own nodes have received them.
+    fn round(&mut self) {
+        for node in 0..2 {
+            let line = format!("{}: {}", self.authors[node].name, self.sent);
+            let said = Instant::now();
+            self.authors[node].send_line(&self.sent.to_string());
+            let (before, _) = self.readers[node].lines.until(&line, |received| received == line);
+            self.longest = self.longest.max(said.elapsed());
+            before.iter().for_each(|line| self.counts[node].add(line, AUTHORS[1 - node]));
+        }
+        self.sent += 1;
+    }
+
+    fn rounds_for(&mut self, time: Duration) {
+        let started = Instant::now();
+        while started.elapsed() < time {
+            self.round();
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Reads on until `holds` for the readers of both nodes.
+    fn read_until(&mut self, what: &str, holds: impl Fn(&Count) -> bool) {
+        let started = Instant::now();
+        for node in 0..2 {
+            while !holds(&self.counts[node]) {
+                assert!(started.elapsed() < PATIENCE, "{what}: {:?}", self.counts);
+                let line = self.readers[node].lines.next().unwrap();
+                self.counts[node].add(&line, AUTHORS[1 - node]);
+            }
+        }
+    }
+
+    fn until_lost(&mut self) {
+        self.read_until("the relay is lost", |count| count.relay_lost > 0);
+    }
+
+    fn until_back(&mut self) {
+        self.read_until("the relay is back", |count| count.relay_back > 0);
+    }
+
+    /// Says some more lines. Expects that each line was received or is counted as missed, and that
+    /// the end and the return of the relay were announced once.
+    fn finish(&mut self) {
+        (0..5).for_each(|_| self.round());
+        let sent = self.sent;
+        self.read_until("all lines are known", |count| count.known() >= sent);
+        // The clocks of the nodes tick a few times before the last line.
+        self.rounds_for(Duration::from_millis(600));
+        let sent = self.sent;
+        self.read_until("all lines are known", |count| count.known() >= sent);
+        for (node, count) in self.counts.iter().enumerate() {
+            assert_eq!(count.known(), self.sent, "node {node}: {count:?}");
+            assert_eq!((count.relay_lost, count.relay_back), (1, 1), "node {node}");
+        }
+    }
+}
+
+#[test]
+fn the_lines_of_an_outage_are_counted_exactly() {
+    on_nats(Machine::Shared, 2, |cluster| {
+        let mut talk = Talk::new(cluster);
+        (0..3).for_each(|_| talk.round());
+        talk.read_until("the first lines", |count| count.known() == 3);
+        cluster.relay().kill();
+        talk.until_lost();
+        (0..10).for_each(|_| talk.round());
+        cluster.relay().restart();
+        talk.until_back();
+        talk.finish();
+        for count in &talk.counts {
+            assert_eq!(count.missed, [10]);
+        }
+    });
+}
+
+#[test]
+fn each_room_is_told_once_that_the_relay_is_lost() {
+    on_nats(Machine::Shared, 2, |cluster| {
+        let [ann, bob, cat, dan] = cluster.people(["ann", "bob", "cat", "dan"]);
+        let (mut cat, mut dan) = (cat.joined("rust"), dan.joined("rust"));
+        cat.lines.until("a join", |line| line == "* dan@b joined");
+        dan.lines.until("a join", |line| line == "* cat@a joined" || line == "* dan@b joined");
+        cluster.relay().kill();
+        let mut people = [ann, bob, cat, dan];
+        for person in &mut people {
+            person.lines.until("the relay", |line| line.starts_with("* relay lost"));
+        }
+        let [ann, bob, ..] = &mut people;
+        ann.send_line("/msg bob@b hello");
+        ann.lines.expect("! the relay is lost");
+        bob.send_line("/msg ann@b hello");
+        bob.lines.expect("! nobody is called ann");
+        cluster.relay().restart();
+        for person in &mut people {
+            person.lines.expect("* relay back");
+        }
+        // Nobody had left.
+        let [ann, bob, cat, dan] = &mut people;
+        let across = |from: &mut Peer, to: &mut Peer, line: &str| {
+            eventually("a line arrives", PATIENCE, || {
+                from.send_line("hi");
+                to.lines.next_within(Duration::from_millis(100)).is_some_and(|next| {
+                    next.as_deref() == Some(line) || next.unwrap().starts_with("! missed ")
+                })
+            });
+        };
+        across(ann, bob, "ann@a: hi");
+        across(cat, dan, "cat@a: hi");
+        assert!(ann.who().contains(&"bob@b".into()));
+    });
+}
+
+#[test]
+fn members_return_after_a_long_outage() {
+    on_nats(Machine::Shared, 2, |cluster| {
+        let mut people = cluster.people(["ann", "bob"]);
+        cluster.relay().kill();
+        for (person, others) in people.iter_mut().zip(["bob@b, server@b", "ann@a, server@a"]) {
+            person.lines.until("the relay", |line| line.starts_with("* relay lost"));
+            person.lines.expect(&format!("* {others} left"));
+        }
+        let [ann, bob] = &mut people;
+        (0..10).for_each(|_| ann.send_line("anybody?"));
+        ann.sync();
+        cluster.relay().restart();
+        ann.lines.expect("* relay back");
+        ann.lines.expect("* bob@b, server@b joined");
+        bob.lines.expect("* relay back");
+        // The numbers of a node are kept while it is away.
+        let (before, _) = bob.lines.until("a gap", |line| line == "! missed 10 lines");
+        bob.sync();
+        ann.send_line("there you are");
+        let (after, _) = bob.lines.until("a line", |line| line == "ann@a: there you are");
+        let notices: Vec<_> = before.into_iter().chain(after).collect();
+        assert!(notices.len() <= 1 && bob.who().contains(&"ann@a".into()), "{notices:?}");
+    });
+}
+
+mod alone {
+    use testkit::{Nats, best_of_three, system};
+
+    use super::*;
+
+    /// How long the relay is away.
+    const OUTAGE: Duration = Duration::from_secs(3);
+
+    /// How long a local line may take meanwhile.
+    const LOCAL: Duration = Duration::from_millis(100);
+
+    /// Two nodes talk through an outage of the relay. No local line may take longer than [`LOCAL`].
+    fn talk_through(hurt: fn(&mut Nats), outage: Duration, heal: fn(&mut Nats)) {
+        on_nats(Machine::Alone, 2, |cluster| {
+            let mut talk = Talk::new(cluster);
+            best_of_three(LOCAL, || {
+                talk.longest = Duration::ZERO;
+                talk.counts = Default::default();
+                talk.sent = 0;
+                talk.rounds_for(Duration::from_millis(200));
+                hurt(cluster.relay());
+                talk.rounds_for(outage);
+                heal(cluster.relay());
+                talk.until_back();
+                talk.finish();
+                println!("{:?}, {:?}", talk.longest, talk.counts);
+                talk.longest
+            });
+        });
+    }
+
+    #[test]
+    fn a_frozen_relay_delays_no_local_line() {
+        talk_through(Nats::freeze, OUTAGE, Nats::thaw);
+    }
+
+    #[test]
+    fn a_killed_relay_delays_no_local_line() {
+        talk_through(Nats::kill, OUTAGE, Nats::restart);
+    }
+
+    #[test]
+    fn a_restarted_relay_delays_no_local_line() {
+        talk_through(|_| {}, Duration::ZERO, Nats::restart);
+    }
+
+    #[test]
+    fn a_short_freeze_costs_no_line() {
+        on_nats(Machine::Alone, 2, |cluster| {
+            let mut talk = Talk::new(cluster);
+            cluster.relay().freeze();
+            talk.rounds_for(Duration::from_millis(500));
+            cluster.relay().thaw();
+            (0..5).for_each(|_| talk.round());
+            let sent = talk.sent;
+            talk.read_until("all lines", |count| count.known() >= sent);
+            let all = Count { received: sent, ..Count::default() };
+            assert_eq!(talk.counts, [all.clone(), all]);
+        });
+    }
+
+    #[test]
+    fn a_flood_during_an_outage_is_counted_exactly() {
+        const LINES: usize = 50_000;
+        on_nats(Machine::Alone, 2, |cluster| {
+            let mut talk = Talk::new(cluster);
+            cluster.relay().freeze();
+            let numbers: String = (0..LINES).map(|n| format!("{n}\n")).collect();
+            let mut writer = talk.authors[0].writer();
+            let flood = thread::spawn(move || {
+                use std::io::Write;
+                writer.write_all(numbers.as_bytes()).unwrap();
+            });
+            for n in 0..LINES {
+                let line = format!("ann: {n}");
+                talk.readers[0].lines.expect_after_notices(&line);
+            }
+            flood.join().unwrap();
+            let bea = &mut talk.readers[1];
+            let count = &mut talk.counts[1];
+            let mut add = |line: &str| count.add(line, "ann@a");
+            // Node b sends nothing, so it learns from the unanswered pings that the relay is lost.
+            let (before, lost) = bea.lines.until("a loss", |line| line.starts_with("* relay lost"));
+            before.iter().chain([&lost]).for_each(|line| add(line));
+            cluster.relay().thaw();
+            while count.known() < LINES {
+                count.add(&bea.lines.next().unwrap(), "ann@a");
+            }
+            println!("{count:?}");
+            assert_eq!(count.known(), LINES);
+            for process in cluster.processes() {
+                if let Some(peak) = system::peak_memory(process.id()) {
+                    assert!(peak < 64 << 20, "{peak} bytes");
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,200 @@
+//! What nodes send each other: one side is played by hand.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Bus, Machine, Message};
+
+use super::by_hand::{Node, PRESENCE, presence};
+use super::on_nats;
+
+#[test]
+fn a_node_played_by_hand_takes_part() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        node.bus.subscribe("chat.v1.node.z");
+        node.present(0, &["zoe"]);
+        ann.lines.expect("* zoe@z joined");
+        node.say(0, &[["said", "zoe", "hi"], ["did", "zoe", "waves"], ["nick", "zoe", "zac"]]);
+        for line in ["zoe@z: hi", "** zoe@z waves", "* zoe@z is now zac@z"] {
+            ann.lines.expect(line);
+        }
+        // The members are what the notices say: there is no join or leave.
+        node.present(3, &["zac"]);
+        node.publish(
+            "chat.v1.node.a",
+            &json!({"private": {"from": "zac", "to": "ANN", "text": "psst"}}),
+        );
+        ann.lines.expect("zac@z (private): psst");
+        ann.send_line("/msg zac@z hello");
+        ann.lines.expect("* to zac@z: hello");
+        let (_, message) = node.bus.until("a private message", |_| true);
+        let private = json!({"private": {"from": "ann", "to": "zac", "text": "hello"}});
+        assert_eq!(body(&message), private);
+        node.publish(
+            "chat.v1.node.a",
+            &json!({"refused": {"from": "ann", "to": "zac", "full": true}}),
+        );
+        ann.lines.expect("! zac@z has too many unread messages");
+        node.publish(
+            "chat.v1.node.a",
+            &json!({"refused": {"from": "ann", "to": "zac", "full": false}}),
+        );
+        ann.lines.expect("! nobody is called zac@z");
+        node.publish(
+            "chat.v1.node.a",
+            &json!({"private": {"from": "zac", "to": "eve", "text": "psst"}}),
+        );
+        let (_, message) = node.bus.until("a refusal", |_| true);
+        assert_eq!(body(&message), json!({"refused": {"from": "zac", "to": "eve", "full": false}}));
+        node.present(3, &[]);
+        ann.lines.expect("* zac@z left");
+        assert_eq!(ann.sync(), [""; 0]);
+    });
+}
+
+/// The body of an envelope.
+fn body(message: &Message) -> Value {
+    let mut envelope: Value = serde_json::from_slice(&message.payload).unwrap();
+    envelope["body"].take()
+}
+
+#[test]
+fn gaps_are_counted_exactly() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        // What was said before the node was heard of is not lost.
+        node.present(100, &["zoe"]);
+        ann.lines.expect("* zoe@z joined");
+        node.say(100, &[["said", "zoe", "one"]]);
+        ann.lines.expect("zoe@z: one");
+        // A gap before lines, and before a presence.
+        node.say(105, &[["said", "zoe", "two"], ["said", "zoe", "three"]]);
+        for line in ["! missed 4 lines", "zoe@z: two", "zoe@z: three"] {
+            ann.lines.expect(line);
+        }
+        node.present(117, &["zoe"]);
+        ann.lines.expect("! missed 10 lines");
+        node.say(117, &[["said", "zoe", "four"]]);
+        ann.lines.expect("zoe@z: four");
+        // A room that was opened again counts from 0.
+        let mut reopened = presence("lobby", 7, 3, &["zoe"]);
+        node.publish(PRESENCE, &reopened);
+        ann.lines.expect("! missed 3 lines");
+        reopened["presence"]["rooms"][0]["next"] = json!(4);
+        node.publish(PRESENCE, &reopened);
+        ann.lines.expect("! missed 1 lines");
+        // A restarted node counts anew, from a number that is not known.
+        (node.epoch, node.seq) = (2000, 0);
+        node.present(50, &["zoe"]);
+        node.say(52, &[["said", "zoe", "five"]]);
+        ann.lines.expect("! missed 2 lines");
+        ann.lines.expect("zoe@z: five");
+        assert_eq!(ann.sync(), [""; 0]);
+    });
+}
+
+#[test]
+fn old_and_repeated_envelopes_are_ignored() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        node.present(0, &["zoe"]);
+        ann.lines.expect("* zoe@z joined");
+        node.say(0, &[["said", "zoe", "one"]]);
+        ann.lines.expect("zoe@z: one");
+        // The same number again, an older one, and an older epoch.
+        for (epoch, seq) in [(1000, 1), (1000, 0), (999, 9)] {
+            (node.epoch, node.seq) = (epoch, seq);
+            node.say(0, &[["said", "zoe", "old"]]);
+            (node.epoch, node.seq) = (epoch, seq);
+            node.present(9, &["eve"]);
+        }
+        (node.epoch, node.seq) = (1000, 5);
+        node.say(1, &[["said", "zoe", "two"]]);
+        ann.lines.expect("zoe@z: two");
+        assert_eq!(ann.sync(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_restarted_node_replaces_its_members() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        node.present(0, &["zoe", "eve"]);
+        ann.lines.expect("* eve@z, zoe@z joined");
+        (node.epoch, node.seq) = (2000, 0);
+        node.present(0, &["eve", "zac"]);
+        ann.lines.expect("* zoe@z left");
+        ann.lines.expect("* zac@z joined");
+        assert_eq!(ann.who(), ["server", "ann", "eve@z", "zac@z"]);
+    });
+}
+
+/// The messages until the next presence of all members, which comes every 2 s.
+fn until_presence(spy: &Bus) -> Vec<Message> {
+    let full = |message: &Message| {
+        message.subject == PRESENCE && body(message)["presence"]["full"] == json!(true)
+    };
+    spy.until("a presence", full).0
+}
+
+#[test]
+fn a_batch_is_one_message() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann, mut bob] = cluster.people(["ann", "bob"]);
+        let mut spy = Bus::connect(cluster.relay().addr());
+        spy.subscribe(">");
+        until_presence(&spy);
+        ann.send_line("one line");
+        bob.lines.expect("ann: one line");
+        let lines = until_presence(&spy);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0].subject, "chat.v1.room.lobby");
+        let envelope: Value = serde_json::from_slice(&lines[0].payload).unwrap();
+        assert_eq!((&envelope["version"], &envelope["node"]), (&json!(1), &json!("a")));
+        assert_eq!(envelope["body"]["lines"]["lines"], json!([["said", "ann", "one line"]]));
+        // A thousand lines in one write are a few batches.
+        ann.send("x\n".repeat(1000));
+        (0..1000).for_each(|_| bob.lines.expect("ann: x"));
+        let lines = until_presence(&spy);
+        let counts =
+            lines.iter().map(|line| body(line)["lines"]["lines"].as_array().unwrap().len());
+        assert_eq!(counts.sum::<usize>(), 1000);
+        assert!(lines.len() < 100, "{} messages", lines.len());
+    });
+}
+
+#[test]
+fn nothing_is_published_that_others_need_not_know() {
+    on_nats(Machine::Shared, 2, |cluster| {
+        let mut spy = Bus::connect(cluster.relay().addr());
+        spy.subscribe(">");
+        let [mut ann, mut bob, mut amy] = cluster.people(["ann", "bob", "amy"]);
+        ann.send("/msg bob@b secret-one\n/msg amy secret-two\n/who\n/rooms\n/help\n/nope\n/JOIN\n");
+        bob.lines.expect("ann@a (private): secret-one");
+        amy.lines.expect("ann (private): secret-two");
+        ann.send("/join Rust\n/join lobby\n");
+        bob.lines.until("a join", |line| line == "* ann@a joined");
+        ann.send_line("the end");
+        bob.lines.expect("ann@a: the end");
+        let (messages, _) = spy.until("the last line", |message| {
+            String::from_utf8_lossy(&message.payload).contains("the end")
+        });
+        for Message { subject, payload } in &messages {
+            let text = String::from_utf8_lossy(payload);
+            let known = ["chat.v1.room.lobby", "chat.v1.room.rust", PRESENCE, "chat.v1.node.b"];
+            assert!(known.contains(&subject.as_str()), "{subject}: {text}");
+            assert_eq!(
+                text.contains("secret-one"),
+                subject == "chat.v1.node.b",
+                "{subject}: {text}"
+            );
+            assert!(!text.contains("secret-two"), "{subject}: {text}");
+        }
+        assert!(spy.next_within(Duration::ZERO).is_none_or(|message| message.subject == PRESENCE));
+    });
+}
