@@ -10,6 +10,7 @@ mod options;
 mod outages;
 mod protocol;
 mod shutdown;
+mod talk;
 
 use testkit::{Chat, Cluster, Machine, Nats, check};
 

@@ -1,126 +1,11 @@
 //! The relay freezes, ends, and returns. What is local goes on, and what was lost is counted.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use testkit::{Cluster, Machine, PATIENCE, Peer, eventually};
+use testkit::{Machine, PATIENCE, Peer, eventually};
 
 use super::on_nats;
-
-/// Names on node a and on node b.
-const AUTHORS: [&str; 2] = ["ann@a", "bob@b"];
-
-/// Two authors on two nodes, who say the same numbers, and a reader on each node.
-struct Talk {
-    authors: [Peer; 2],
-    readers: [Peer; 2],
-    /// What the readers know of the lines of the other node.
-    counts: [Count; 2],
-    /// How many lines each author has said.
-    sent: usize,
-    /// The longest time that a line took to the reader on its own node.
-    longest: Duration,
-}
-
-/// What a reader knows of the lines of an author on another node.
-#[derive(Debug, Default, Clone, PartialEq)]
-struct Count {
-    received: usize,
-    /// Each number in `! missed N lines`.
-    missed: Vec<usize>,
-    relay_lost: usize,
-    relay_back: usize,
-}
-
-impl Count {
-    /// Counts a line that a reader receives. The numbers show that the gaps are where they are told.
-    fn add(&mut self, line: &str, author: &str) {
-        if let Some(number) = line.strip_prefix(author).and_then(|rest| rest.strip_prefix(": ")) {
-            assert_eq!(number.parse(), Ok(self.known()), "{self:?}");
-            self.received += 1;
-        } else if let Some(rest) = line.strip_prefix("! missed ") {
-            let number = rest.strip_suffix(" lines").and_then(|number| number.parse().ok());
-            self.missed.push(number.unwrap());
-        } else if line.starts_with("* relay lost") {
-            self.relay_lost += 1;
-        } else if line == "* relay back" {
-            self.relay_back += 1;
-        } else {
-            panic!("{line}: {self:?}");
-        }
-    }
-
-    /// How many lines were received or missed.
-    fn known(&self) -> usize {
-        self.received + self.missed.iter().sum::<usize>()
-    }
-}
-
-impl Talk {
-    fn new(cluster: &Cluster<'_>) -> Self {
-        let [ann, bob, amy, bea] = cluster.people(["ann", "bob", "amy", "bea"]);
-        let counts = Default::default();
-        let (authors, readers) = ([ann, bob], [amy, bea]);
-        Self { authors, readers, counts, sent: 0, longest: Duration::ZERO }
-    }
-
-    /// Each author says a line. Waits until the readers on their own nodes have received them.
-    fn round(&mut self) {
-        for node in 0..2 {
-            let line = format!("{}: {}", self.authors[node].name, self.sent);
-            let said = Instant::now();
-            self.authors[node].send_line(&self.sent.to_string());
-            let (before, _) = self.readers[node].lines.until(&line, |received| received == line);
-            self.longest = self.longest.max(said.elapsed());
-            before.iter().for_each(|line| self.counts[node].add(line, AUTHORS[1 - node]));
-        }
-        self.sent += 1;
-    }
-
-    fn rounds_for(&mut self, time: Duration) {
-        let started = Instant::now();
-        while started.elapsed() < time {
-            self.round();
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Reads on until `holds` for the readers of both nodes.
-    fn read_until(&mut self, what: &str, holds: impl Fn(&Count) -> bool) {
-        let started = Instant::now();
-        for node in 0..2 {
-            while !holds(&self.counts[node]) {
-                assert!(started.elapsed() < PATIENCE, "{what}: {:?}", self.counts);
-                let line = self.readers[node].lines.next().unwrap();
-                self.counts[node].add(&line, AUTHORS[1 - node]);
-            }
-        }
-    }
-
-    fn until_lost(&mut self) {
-        self.read_until("the relay is lost", |count| count.relay_lost > 0);
-    }
-
-    fn until_back(&mut self) {
-        self.read_until("the relay is back", |count| count.relay_back > 0);
-    }
-
-    /// Says some more lines. Expects that each line was received or is counted as missed, and that
-    /// the end and the return of the relay were announced once.
-    fn finish(&mut self) {
-        (0..5).for_each(|_| self.round());
-        let sent = self.sent;
-        self.read_until("all lines are known", |count| count.known() >= sent);
-        // The clocks of the nodes tick a few times before the last line.
-        self.rounds_for(Duration::from_millis(600));
-        let sent = self.sent;
-        self.read_until("all lines are known", |count| count.known() >= sent);
-        for (node, count) in self.counts.iter().enumerate() {
-            assert_eq!(count.known(), self.sent, "node {node}: {count:?}");
-            assert_eq!((count.relay_lost, count.relay_back), (1, 1), "node {node}");
-        }
-    }
-}
+use super::talk::Talk;
 
 #[test]
 fn the_lines_of_an_outage_are_counted_exactly() {
@@ -203,10 +88,47 @@ fn members_return_after_a_long_outage() {
     });
 }
 
+#[test]
+fn lines_of_rooms_that_close_during_an_outage_are_counted() {
+    on_nats(Machine::Shared, 2, |cluster| {
+        let [ann, bob] = cluster.people(["ann", "bob"]);
+        let (mut ann, mut bob) = (ann.joined("go"), bob.joined("go"));
+        ann.lines.expect("* bob@b joined");
+        cluster.relay().kill();
+        for person in [&mut ann, &mut bob] {
+            person.lines.until("the relay", |line| line.starts_with("* relay lost"));
+        }
+        // The room opens and closes three times. A rename counts as a line, a join does not.
+        for n in 0..3 {
+            bob.send_line(&format!("one\n/me waves\n/nick bob-{n}\n/join lobby\n/join go"));
+            bob.sync();
+        }
+        bob.send_line("the last");
+        bob.sync();
+        cluster.relay().restart();
+        ann.lines.expect("* relay back");
+        let (before, _) = ann.lines.until("a join", |line| line == "* bob-2@b joined");
+        let missed = |line: &String| {
+            line.strip_prefix("! missed ")?.split(' ').next()?.parse::<usize>().ok()
+        };
+        assert_eq!(before.iter().filter_map(missed).sum::<usize>(), 10, "{before:?}");
+        let notices = before.iter().filter(|line| missed(line).is_none());
+        assert!(notices.eq(["* bob@b left"]), "{before:?}");
+        assert_eq!(ann.who(), ["ann", "bob-2@b"]);
+        eventually("bob's node is back", PATIENCE, || bob.who() == ["bob-2", "ann@a"]);
+        bob.send_line("hi");
+        ann.lines.expect("bob-2@b: hi");
+    });
+}
+
 mod alone {
+    use std::io::Write;
+    use std::thread;
+
     use testkit::{Nats, best_of_three, system};
 
     use super::*;
+    use crate::talk::Count;
 
     /// How long the relay is away.
     const OUTAGE: Duration = Duration::from_secs(3);
@@ -273,7 +195,6 @@ mod alone {
             let numbers: String = (0..LINES).map(|n| format!("{n}\n")).collect();
             let mut writer = talk.authors[0].writer();
             let flood = thread::spawn(move || {
-                use std::io::Write;
                 writer.write_all(numbers.as_bytes()).unwrap();
             });
             for n in 0..LINES {
