@@ -248,7 +248,7 @@ fn a_large_roster_fits_into_short_lines() {
         let who = ann.lines.next().unwrap();
         assert!(who.starts_with("* 20003 in lobby: server, ann, amy, "), "{who}");
         assert!(who.len() <= 4096 && who.ends_with(" more"), "{} bytes", who.len());
-        let rooms: Vec<_> = (0..5000)
+        let rooms: Vec<_> = (0..1000)
             .map(|n| json!({"room": format!("room-{n}"), "id": n, "next": n, "members": ["zoe"]}))
             .collect();
         node.publish(PRESENCE, &json!({"presence": {"full": true, "rooms": rooms}}));
@@ -257,6 +257,25 @@ fn a_large_roster_fits_into_short_lines() {
         let list = ann.lines.next().unwrap();
         assert!(list.starts_with("* rooms: ") && list.ends_with(" more"), "{list}");
         assert!(list.len() <= 4096, "{} bytes", list.len());
+        amy.sync();
+        expect_service(&mut ann, &mut amy, "still here");
+    });
+}
+
+#[test]
+fn a_node_with_too_many_members_is_forgotten() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
+        let mut node = Node::new(cluster, "z");
+        let members: Vec<_> = (0..30_000).map(|n| format!("member-{n}")).collect();
+        let members: Vec<_> = members.iter().map(String::as_str).collect();
+        node.present(0, &members);
+        expect_warning(cluster, "too many members");
+        let joined = ann.lines.next().unwrap();
+        assert!(joined.ends_with(" and 29992 more joined"), "{joined}");
+        let left = ann.lines.next().unwrap();
+        assert!(left.ends_with(" and 29992 more left"), "{left}");
+        assert_eq!(ann.who(), ["server", "ann", "amy"]);
         amy.sync();
         expect_service(&mut ann, &mut amy, "still here");
     });

@@ -134,6 +134,30 @@ fn a_restarted_node_replaces_its_members() {
     });
 }
 
+#[test]
+fn a_room_that_was_removed_is_not_counted_twice() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let mut ann = cluster.peer(0).named("ann");
+        let mut node = Node::new(cluster, "z");
+        let roster = |id, next, members: &[&str]| json!({"room": "lobby", "id": id, "next": next, "members": members});
+        let mut present = |full, rooms: &[Value]| {
+            node.publish(PRESENCE, &json!({"presence": {"full": full, "rooms": rooms}}));
+        };
+        present(true, &[roster(7, 0, &["zoe"])]);
+        ann.lines.expect("* zoe@z joined");
+        // Five lines are lost, and the room with them.
+        present(false, &[roster(7, 5, &[])]);
+        ann.lines.expect("! missed 5 lines");
+        ann.lines.expect("* zoe@z left");
+        present(false, &[roster(8, 0, &["zoe"])]);
+        ann.lines.expect("* zoe@z joined");
+        // The next presence of all members lists the removed room once more.
+        present(true, &[roster(7, 5, &[]), roster(8, 2, &["zoe"])]);
+        ann.lines.expect("! missed 2 lines");
+        assert_eq!(ann.sync(), [""; 0]);
+    });
+}
+
 /// The messages until the next presence of all members, which comes every 2 s.
 fn until_presence(spy: &Bus) -> Vec<Message> {
     let full = |message: &Message| {
