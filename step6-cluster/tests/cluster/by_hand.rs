@@ -50,5 +50,5 @@ impl Node {
 /// The members of one room, which are all members.
 pub(crate) fn presence(room: &str, id: u64, next: u64, members: &[&str]) -> Value {
     let room = json!({"room": room, "id": id, "next": next, "members": members});
-    json!({"presence": {"full": true, "rooms": [room]}})
+    json!({"presence": {"rooms": [room]}})
 }

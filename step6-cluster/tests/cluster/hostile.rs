@@ -56,7 +56,7 @@ fn malformed(node: &mut Node) -> Vec<(&'static str, Vec<u8>)> {
     with("an unknown body", &|envelope| envelope["body"] = json!({"\u{1b}[2J": {}}));
     with("no body", &|envelope| envelope["body"] = json!({}));
     with("two bodies", &|envelope| {
-        envelope["body"]["presence"] = json!({"full": true, "rooms": []});
+        envelope["body"]["presence"] = json!({"rooms": []});
     });
     for kind in ["", "SAID", "\u{1b}[2J\n"] {
         with("a kind of line", &|envelope| envelope["body"]["lines"]["lines"][0][0] = json!(kind));
@@ -73,6 +73,9 @@ fn malformed(node: &mut Node) -> Vec<(&'static str, Vec<u8>)> {
         with("an author", &|envelope| envelope["body"]["lines"]["lines"][0][1] = json!(name));
         with("a new name", &|envelope| {
             envelope["body"]["lines"]["lines"][0] = json!(["nick", "zoe", name]);
+        });
+        with("a newcomer", &|envelope| {
+            envelope["body"]["lines"]["lines"][0] = json!(["joined", name, ""]);
         });
         with("a member", &|envelope| envelope["body"] = presence("lobby", 0, 0, &["zoe", name]));
         with("a room of members", &|envelope| envelope["body"] = presence(name, 0, 0, &["zoe"]));
@@ -251,7 +254,7 @@ fn a_large_roster_fits_into_short_lines() {
         let rooms: Vec<_> = (0..1000)
             .map(|n| json!({"room": format!("room-{n}"), "id": n, "next": n, "members": ["zoe"]}))
             .collect();
-        node.publish(PRESENCE, &json!({"presence": {"full": true, "rooms": rooms}}));
+        node.publish(PRESENCE, &json!({"presence": {"rooms": rooms}}));
         ann.lines.expect("* member-number-00000@z, member-number-00001@z, member-number-00002@z, member-number-00003@z, member-number-00004@z, member-number-00005@z, member-number-00006@z, member-number-00007@z and 19992 more left");
         ann.send_line("/rooms");
         let list = ann.lines.next().unwrap();
@@ -298,7 +301,7 @@ mod alone {
                 .collect();
             for n in 0..1000 {
                 (node.name, node.seq) = (format!("node-{n}"), 0);
-                node.publish(PRESENCE, &json!({"presence": {"full": true, "rooms": rooms}}));
+                node.publish(PRESENCE, &json!({"presence": {"rooms": rooms}}));
             }
             expect_service(&mut ann, &mut amy, "still here");
             let process = cluster.process(0);
