@@ -109,10 +109,14 @@ impl<'a> Cluster<'a> {
             self.peer((n - 1) % self.nodes()).named(name)
         });
         for (reader, person) in people.iter_mut().enumerate() {
-            let shown = |n| self.shown(names[n], n % self.nodes(), reader % self.nodes());
+            let here = reader % self.nodes();
+            let people = (0..N).map(|n| shown(names[n], n % self.nodes(), here));
+            // Each process has an operator.
+            let operators = (0..self.processes.len()).map(|node| shown("server", node, here));
+            let all: Vec<_> = people.chain(operators).collect();
             eventually("everybody is listed", PATIENCE, || {
                 let listed = person.who();
-                (0..N).all(|n| listed.contains(&shown(n)))
+                all.iter().all(|name| listed.contains(name))
             });
         }
         // A line is behind all notices that were pending.
@@ -125,11 +129,11 @@ impl<'a> Cluster<'a> {
         }
         people
     }
+}
 
-    /// How the clients of the node `reader` see a name of the node `node`.
-    fn shown(&self, name: &str, node: usize, reader: usize) -> String {
-        if node == reader { name.into() } else { format!("{name}@{}", NODES[node]) }
-    }
+/// How the clients of the node `here` see a name of `node`.
+fn shown(name: &str, node: usize, here: usize) -> String {
+    if node == here { name.into() } else { format!("{name}@{}", NODES[node]) }
 }
 
 /// Asks again and again until `holds`. Returns how long it took, at most `limit`.

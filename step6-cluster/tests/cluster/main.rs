@@ -5,6 +5,7 @@ mod crashes;
 mod hostile;
 mod lines;
 mod load;
+mod malformed;
 mod members;
 mod options;
 mod outages;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use testkit::{Machine, PATIENCE, Peer, eventually};
 
 use super::on_nats;
-use super::talk::Talk;
+use super::talk::{Count, Talk};
 
 #[test]
 fn the_lines_of_an_outage_are_counted_exactly() {
@@ -159,6 +159,21 @@ fn a_node_that_reconnects_late_counts_the_lines_of_rooms_that_closed() {
     });
 }
 
+#[test]
+fn a_short_freeze_costs_no_line() {
+    on_nats(Machine::Shared, 2, |cluster| {
+        let mut talk = Talk::new(cluster);
+        cluster.relay().freeze();
+        talk.rounds_for(Duration::from_millis(500));
+        cluster.relay().thaw();
+        (0..5).for_each(|_| talk.round());
+        let sent = talk.sent;
+        talk.read_until("all lines", |count| count.known() >= sent);
+        let all = Count { received: sent, ..Count::default() };
+        assert_eq!(talk.counts, [all.clone(), all]);
+    });
+}
+
 mod alone {
     use std::io::Write;
     use std::thread;
@@ -166,7 +181,6 @@ mod alone {
     use testkit::{Nats, best_of_three, system};
 
     use super::*;
-    use crate::talk::Count;
 
     /// How long the relay is away.
     const OUTAGE: Duration = Duration::from_secs(3);
@@ -207,21 +221,6 @@ mod alone {
     #[test]
     fn a_restarted_relay_delays_no_local_line() {
         talk_through(|_| {}, Duration::ZERO, Nats::restart);
-    }
-
-    #[test]
-    fn a_short_freeze_costs_no_line() {
-        on_nats(Machine::Alone, 2, |cluster| {
-            let mut talk = Talk::new(cluster);
-            cluster.relay().freeze();
-            talk.rounds_for(Duration::from_millis(500));
-            cluster.relay().thaw();
-            (0..5).for_each(|_| talk.round());
-            let sent = talk.sent;
-            talk.read_until("all lines", |count| count.known() >= sent);
-            let all = Count { received: sent, ..Count::default() };
-            assert_eq!(talk.counts, [all.clone(), all]);
-        });
     }
 
     #[test]

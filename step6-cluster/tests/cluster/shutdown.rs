@@ -42,32 +42,28 @@ fn all_nodes_of_a_process_end_together() {
     }
 }
 
-mod alone {
-    use super::*;
-
-    /// Ends a node after the relay was hurt: at once, or when the node has noticed.
-    fn end_without_relay(hurt: fn(&mut Nats)) {
-        for (end, noticed) in [(by_operator as End, false), (by_signal, true)] {
-            on_nats(Machine::Alone, 1, |cluster| {
-                let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
-                hurt(cluster.relay());
-                if noticed {
-                    ann.lines.until("the relay", |line| line.starts_with("* relay lost"));
-                }
-                (0..100).for_each(|_| amy.send_line("is this the end?"));
-                amy.sync();
-                expect_end(cluster, &mut [&mut ann, &mut amy], end);
-            });
-        }
+/// Ends a node after the relay was hurt: at once, or when the node has noticed.
+fn end_without_relay(hurt: fn(&mut Nats)) {
+    for (end, noticed) in [(by_operator as End, false), (by_signal, true)] {
+        on_nats(Machine::Shared, 1, |cluster| {
+            let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
+            hurt(cluster.relay());
+            if noticed {
+                ann.lines.until("the relay", |line| line.starts_with("* relay lost"));
+            }
+            (0..100).for_each(|_| amy.send_line("is this the end?"));
+            amy.sync();
+            expect_end(cluster, &mut [&mut ann, &mut amy], end);
+        });
     }
+}
 
-    #[test]
-    fn a_server_ends_within_two_seconds_without_its_relay() {
-        end_without_relay(Nats::kill);
-    }
+#[test]
+fn a_server_ends_within_two_seconds_without_its_relay() {
+    end_without_relay(Nats::kill);
+}
 
-    #[test]
-    fn a_server_ends_within_two_seconds_while_its_relay_is_frozen() {
-        end_without_relay(Nats::freeze);
-    }
+#[test]
+fn a_server_ends_within_two_seconds_while_its_relay_is_frozen() {
+    end_without_relay(Nats::freeze);
 }
