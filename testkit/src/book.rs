@@ -121,18 +121,26 @@ pub fn tests(code: &str) -> Vec<&str> {
 pub fn all_tests() -> BTreeSet<String> {
     let mut names: BTreeSet<_> = promised().into_keys().collect();
     for package in files(&root()).iter().filter(|path| path.join("Cargo.toml").exists()) {
-        let mut code: Vec<_> =
-            ["src", "tests"].iter().flat_map(|folder| rust_files(&package.join(folder))).collect();
-        let name = package.file_name().expect("a name").display().to_string();
-        code.extend(
-            rust_files(&package.join("examples")).into_iter().filter(|path| {
-                is_tested(&(name.clone(), example(path, &package.join("examples"))))
-            }),
-        );
-        for file in code {
-            let code = fs::read_to_string(file).expect("a file");
-            names.extend(tests(&code).into_iter().map(str::to_owned));
-        }
+        names.extend(package_tests(&package.file_name().expect("a name").display().to_string()));
+    }
+    names
+}
+
+/// The names of the tests that run in a package, without the behaviours that it promises.
+pub fn package_tests(package: &str) -> BTreeSet<String> {
+    let folder = root().join(package);
+    let mut code: Vec<_> =
+        ["src", "tests"].iter().flat_map(|name| rust_files(&folder.join(name))).collect();
+    let examples = folder.join("examples");
+    code.extend(
+        rust_files(&examples)
+            .into_iter()
+            .filter(|path| is_tested(&(package.to_owned(), example(path, &examples)))),
+    );
+    let mut names = BTreeSet::new();
+    for file in code {
+        let code = fs::read_to_string(file).expect("a file");
+        names.extend(tests(&code).into_iter().map(str::to_owned));
     }
     names
 }
