@@ -7,8 +7,9 @@ use std::fmt;
 /// followed by ` (private): ` a private message, a name followed by `: ` something said.
 ///
 /// No text can imitate another kind or another author, because a name begins with a letter and
-/// contains only letters, digits, `_` and `-`. The code that assigns names guarantees this; the
-/// text may contain anything.
+/// contains only letters, digits, `_` and `-`. In step 6, a member of another node is `NAME@NODE`. `@`
+/// is in no other name, so no name can imitate that. The code that assigns names guarantees this;
+/// the text may contain anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Line<'a> {
     /// `NAME: TEXT`
