@@ -40,15 +40,15 @@ impl Crowd {
         })
     }
 
-    /// Connects `size` clients, a hundred at a time: the backlog never overflows.
-    pub(crate) fn connect(addr: SocketAddr, size: usize) -> anyhow::Result<Self> {
+    /// Connects a client to each address, a hundred at a time: the backlog never overflows.
+    pub(crate) fn connect(addrs: &[SocketAddr]) -> anyhow::Result<Self> {
         let mut crowd = Self::new()?;
-        for n in 0..size {
+        for (n, addr) in addrs.iter().enumerate() {
             let stream = std::net::TcpStream::connect(addr).context("cannot connect")?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             crowd.add(TcpStream::from_std(stream))?;
-            if n % 100 == 99 || n + 1 == size {
+            if n % 100 == 99 || n + 1 == addrs.len() {
                 crowd.await_greeting(n)?;
             }
         }

@@ -142,24 +142,29 @@ fn measure(
     };
     let mutes = (0..mute).map(|_| TcpStream::connect(server.addr));
     let _mutes = mutes.collect::<Result<Vec<_>, _>>()?;
-    let mut load = Load::connect(server.addr, &shape)?;
+    let mut load = Load::connect(server.ends(), &shape)?;
     load.measure(&server, Duration::from_secs(options.seconds))
 }
 
 /// The medians of speed and memory, and the worst of the rest.
-fn median(results: &[Outcome]) -> Outcome {
+pub(crate) fn median(results: &[Outcome]) -> Outcome {
     let sorted = |value: fn(&Outcome) -> f64| {
         let mut values: Vec<_> = results.iter().map(value).collect();
         values.sort_by(f64::total_cmp);
         values
     };
-    let middle = |value| sorted(value)[results.len() / 2];
+    // Of an even number of results, the mean of the middle two.
+    let middle = |value| {
+        let (sorted, count) = (sorted(value), results.len());
+        f64::midpoint(sorted[(count - 1) / 2], sorted[count / 2])
+    };
     let most = |value| sorted(value)[results.len() - 1];
     Outcome {
         rate: middle(|result| result.rate),
         cpu: middle(|result| result.cpu),
         peak: middle(|result| result.peak),
         lost: most(|result| result.lost),
+        told: most(|result| result.told),
         disconnected: most(|result| result.disconnected),
     }
 }

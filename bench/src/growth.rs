@@ -73,7 +73,7 @@ fn measure(
     let shape =
         Shape { senders: rooms.unwrap_or(1), receivers, rooms, window: options.window, length: 64 };
     let time = Duration::from_secs(options.seconds);
-    let outcome = Load::connect(server.addr, &shape)
+    let outcome = Load::connect(server.ends(), &shape)
         .and_then(|mut load| load.measure(&server, time))
         .with_context(|| format!("{}, {receivers} receivers", target.name()))?;
     Ok([outcome.cpu * 1e9, outcome.rate / 1e6])

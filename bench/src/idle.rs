@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     for target in options.targets.list() {
         for size in target.sizes(&options.clients) {
             let server = target.start()?;
-            let pid = server.pid();
+            let pid = server.pids().first().copied();
             let pid = pid.context("only a server that bench starts can be measured")?;
             let label = format!("{}, {size} clients", target.name());
             let values = measure(server.addr, pid, size, options.seconds).context(label.clone())?;
@@ -49,7 +49,7 @@ fn measure(
     seconds: u64,
 ) -> anyhow::Result<[f64; 3]> {
     let before = system::memory(pid).context("only Linux tells")?;
-    let mut crowd = Crowd::connect(addr, size)?;
+    let mut crowd = Crowd::connect(&vec![addr; size])?;
     await_quiet(&mut crowd, pid)?;
     let disconnected = crowd.closed.len();
     anyhow::ensure!(disconnected == 0, "{disconnected} clients disconnected");

@@ -55,7 +55,7 @@ fn measure(addr: SocketAddr, readers: usize, stop: f64, pauses: bool) -> anyhow:
         window: u64::MAX,
         length: 64,
     };
-    let mut load = Load::connect(addr, &shape)?;
+    let mut load = Load::connect([addr; 2], &shape)?;
     let stop = Duration::try_from_secs_f64(stop)?;
     let lines = (stop * readers as u32).div_duration_f64(INTERVAL) as u32;
     thread::scope(|threads| {
@@ -66,7 +66,7 @@ fn measure(addr: SocketAddr, readers: usize, stop: f64, pauses: bool) -> anyhow:
             }
             anyhow::Ok(())
         });
-        let run = latency::open_loop(addr, 1, INTERVAL, lines);
+        let run = latency::open_loop([addr; 2], 1, INTERVAL, lines);
         room.join().map_err(|_| anyhow!("the load panicked"))?.context("the other room")?;
         Ok(run?.took)
     })

@@ -10,6 +10,7 @@ use clap::Args;
 use hdrhistogram::Histogram;
 
 use crate::crowd::{Crowd, greeting};
+use crate::missed::reported;
 use crate::report::Table;
 use crate::server::Targets;
 
@@ -35,7 +36,8 @@ const SPIN: Duration = Duration::from_millis(1);
 /// Nanoseconds, up to a minute.
 pub(crate) type Times = Histogram<u64>;
 
-fn times() -> anyhow::Result<Times> {
+/// No times yet.
+pub(crate) fn times() -> anyhow::Result<Times> {
     Ok(Histogram::new_with_max(60_000_000_000, 3)?)
 }
 
@@ -75,7 +77,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
             for clients in target.sizes(&[clients]) {
                 let server = target.start()?;
                 let Run { took, late, missing, .. } =
-                    open_loop(server.addr, clients, interval, lines)
+                    open_loop(server.ends(), clients, interval, lines)
                         .with_context(|| target.name())?;
                 let label = format!("{}, {clients} clients", target.name());
                 push(label, &took, &late, missing as f64);
@@ -121,23 +123,26 @@ pub(crate) struct Run {
     start: Instant,
     interval: Duration,
     pub(crate) took: Times,
-    late: Times,
+    pub(crate) late: Times,
     /// Deliveries that are still expected.
-    missing: u64,
+    pub(crate) missing: u64,
+    /// Those of them that the server has reported as missed.
+    pub(crate) told: u64,
     /// What each client has received of a line.
     partial: Vec<Vec<u8>>,
 }
 
 /// Sends each line when it is due, however long those before it take, and counts from when it was
 /// due. So a server that stalls is charged with every line that has to wait: otherwise the sender
-/// would wait along with it and measure only one ("coordinated omission").
+/// would wait along with it and measure only one ("coordinated omission"). The sender connects to
+/// the first address, the receivers to the second.
 pub(crate) fn open_loop(
-    addr: SocketAddr,
+    [near, far]: [SocketAddr; 2],
     clients: usize,
     interval: Duration,
     lines: u32,
 ) -> anyhow::Result<Run> {
-    let mut crowd = Crowd::connect(addr, clients + 1)?;
+    let mut crowd = Crowd::connect(&[vec![near], vec![far; clients]].concat())?;
     crowd.settle()?;
     let mut run = Run {
         start: Instant::now() + interval,
@@ -145,11 +150,12 @@ pub(crate) fn open_loop(
         took: times()?,
         late: times()?,
         missing: u64::from(lines) * clients as u64,
+        told: 0,
         partial: vec![Vec::new(); clients + 1],
     };
     let end = run.start + interval * lines + Duration::from_secs(5);
     let mut sent = 0;
-    while run.missing > 0 && Instant::now() < end {
+    while run.missing > run.told && Instant::now() < end {
         let due = run.start + interval * sent;
         let wait = due.saturating_duration_since(Instant::now());
         if sent == lines {
@@ -179,6 +185,7 @@ impl Run {
                 record(&mut self.took, now.saturating_duration_since(due));
                 self.missing -= 1;
             }
+            self.told += reported(text).unwrap_or_default();
             line.clear();
         }
     }

@@ -8,13 +8,19 @@ use anyhow::Context;
 use testkit::system;
 
 use crate::crowd::Crowd;
+use crate::missed::Missed;
 use crate::server::Server;
+use crate::window::Room;
 
 /// Ends each line of ours. Neither names nor notices have it, so only chat lines are counted.
 const MARK: u8 = b'~';
 
 /// The most bytes that a sender is given at once.
 const CHUNK: usize = 1 << 20;
+
+/// After this time without a delivery, nothing more is expected. It is longer than the 2 s after
+/// which a node of step 6 at the latest publishes how many lines there were.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// The shape of a load.
 #[derive(Debug, Clone)]
@@ -39,29 +45,12 @@ pub(crate) struct Outcome {
     /// Lines that clients which stayed connected did not receive; not a number if lines were still
     /// arriving when the measurement gave up.
     pub(crate) lost: f64,
+    /// How many of them the server has reported to the clients: `! missed N lines`.
+    pub(crate) told: f64,
     /// Clients that the server disconnected although they read all the time.
     pub(crate) disconnected: f64,
     /// The most memory of the server, in bytes.
     pub(crate) peak: f64,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Room {
-    senders: u64,
-    receivers: u64,
-    sent: u64,
-    /// Deliveries to receivers that are still connected.
-    read: u64,
-    /// Lines that will not arrive any more, so that the window does not wait for them.
-    written_off: u64,
-}
-
-impl Room {
-    /// Lines that the average receiver has yet to receive.
-    fn in_flight(&self) -> u64 {
-        let delivered = self.read / self.receivers.max(1);
-        self.sent.saturating_sub(delivered + self.written_off)
-    }
 }
 
 /// A load while it runs.
@@ -73,6 +62,8 @@ pub(crate) struct Load {
     rooms: Vec<Room>,
     /// Lines that each client has received.
     lines: Vec<u64>,
+    /// Lines that each client has been told it missed.
+    missed: Vec<Missed>,
     /// Bytes that each sender has yet to send; none if it is disconnected.
     unsent: Vec<Option<usize>>,
     /// Lines, one after the other, to send from.
@@ -81,16 +72,19 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Connects the clients, lets them join their rooms, and waits until it is quiet.
-    pub(crate) fn connect(addr: SocketAddr, shape: &Shape) -> anyhow::Result<Self> {
+    /// Connects the senders to the first address and the receivers to the second, lets them join
+    /// their rooms, and waits until it is quiet.
+    pub(crate) fn connect([near, far]: [SocketAddr; 2], shape: &Shape) -> anyhow::Result<Self> {
         let mut line = vec![b'x'; shape.length.max(2)];
         let end = line.len() - 2;
         line[end..].copy_from_slice(&[MARK, b'\n']);
         let clients = shape.senders + shape.receivers;
+        let addrs = [vec![near; shape.senders], vec![far; shape.receivers]].concat();
         let mut load = Self {
-            crowd: Crowd::connect(addr, clients)?,
+            crowd: Crowd::connect(&addrs)?,
             rooms: vec![Room::default(); shape.rooms.unwrap_or(1)],
             lines: vec![0; clients],
+            missed: vec![Missed::default(); clients],
             unsent: vec![Some(0); shape.senders],
             chunk: line.repeat(CHUNK / line.len() + 1),
             shape: Shape { length: line.len(), ..shape.clone() },
@@ -123,17 +117,20 @@ impl Load {
     /// Runs for `time`, after a warm-up, and until what was sent has arrived.
     pub(crate) fn measure(&mut self, server: &Server, time: Duration) -> anyhow::Result<Outcome> {
         self.talk(Duration::from_millis(300))?;
-        let ticks = || server.pid().and_then(system::ticks).unwrap_or_default();
+        let pids = server.pids();
+        let ticks = || pids.iter().filter_map(|pid| system::ticks(*pid)).sum::<usize>();
         let (read, cpu, start) = (self.read(), ticks(), Instant::now());
         self.talk(time)?;
         let rate = (self.read() - read) as f64 / start.elapsed().as_secs_f64();
         let cpu = (ticks() - cpu) as f64 / 100.0 / (self.read() - read) as f64;
         let quiet = self.drain()?;
-        let peak = server.pid().and_then(system::peak_memory);
+        let peak: Option<usize> = pids.iter().map(|pid| system::peak_memory(*pid)).sum();
+        let peak = peak.filter(|_| !pids.is_empty());
         Ok(Outcome {
             rate,
             cpu,
             lost: if quiet { self.missing() as f64 } else { f64::NAN },
+            told: self.told() as f64,
             disconnected: self.crowd.closed.len() as f64,
             peak: peak.map_or(f64::NAN, |bytes| bytes as f64),
         })
@@ -150,15 +147,14 @@ impl Load {
         Ok(())
     }
 
-    /// Sends the rest, and receives until everything has arrived or nothing does for 2 s. Returns
-    /// false if lines still arrive after 30 s: socket buffers hold many of them in an open flood.
+    /// Sends the rest, and receives until everything has arrived or is reported as missed, or
+    /// until nothing arrives for [`SILENCE`]. Returns false if lines still arrive after 30 s: socket
+    /// buffers hold many of them in an open flood.
     fn drain(&mut self) -> anyhow::Result<bool> {
         let end = Instant::now() + Duration::from_secs(30);
         self.last_read = Instant::now();
         let unsent = |load: &Self| load.unsent.iter().flatten().any(|unsent| *unsent > 0);
-        while (unsent(self) || self.missing() > 0)
-            && self.last_read.elapsed() < Duration::from_secs(2)
-        {
+        while (unsent(self) || self.missing() > self.told()) && self.last_read.elapsed() < SILENCE {
             if Instant::now() > end {
                 return Ok(false);
             }
@@ -175,14 +171,18 @@ impl Load {
 
     /// Lines that connected receivers have yet to receive.
     fn missing(&self) -> u64 {
-        let missing = |room: &Room| (room.sent * room.receivers).saturating_sub(room.read);
-        self.rooms.iter().map(missing).sum()
+        self.rooms.iter().map(Room::missing).sum()
+    }
+
+    /// Those of them that the server has reported.
+    fn told(&self) -> u64 {
+        self.rooms.iter().map(|room| room.told).sum()
     }
 
     /// Gives the senders of each room what its window allows.
     fn refill(&mut self) {
         let (window, length) = (self.shape.window, self.shape.length);
-        let stalled = self.last_read.elapsed() > Duration::from_secs(2);
+        let stalled = self.last_read.elapsed() > SILENCE;
         if stalled {
             let write_off = |room: &mut Room| room.written_off += room.in_flight();
             self.rooms.iter_mut().for_each(write_off);
@@ -226,7 +226,9 @@ impl Load {
             } else if n >= senders {
                 let lines = memchr::memchr_iter(MARK, bytes).count() as u64;
                 self.lines[n] += lines;
-                self.rooms[(n - senders) % rooms].read += lines;
+                let room = &mut self.rooms[(n - senders) % rooms];
+                room.read += lines;
+                room.told += self.missed[n].read(bytes);
                 self.last_read = Instant::now();
             }
         })?;
@@ -241,6 +243,7 @@ impl Load {
         if n >= self.shape.senders {
             room.receivers -= 1;
             room.read -= self.lines[n];
+            room.told -= self.missed[n].lines;
         } else if let Some(unsent) = self.unsent[n].take() {
             room.senders -= 1;
             room.sent -= unsent.div_ceil(self.shape.length) as u64;

@@ -1,11 +1,11 @@
 //! Measures the steps on the reader's own machine, beside a bare epoll loop.
 
+use std::env;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, process};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
@@ -22,16 +22,20 @@ mod isolation;
 mod latency;
 mod load;
 mod misfits;
+mod missed;
 mod plot;
 mod primitives;
+mod process;
+mod relay;
 mod report;
 mod server;
 mod soak;
+mod window;
 
 use report::Table;
 
 const EXAMPLES: &str = "Examples:
-  bench all                            everything, into docs/measurements; about five minutes
+  bench all                            everything, into docs/measurements; about six minutes
   bench all isolation                  one part of it
   bench fanout --senders 20 --rounds 5
   bench fanout --window 64,1024,16384  throughput against lines in flight
@@ -39,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   bench fanout --program target/release/mine,target/release/examples/epoll
   bench idle --program target/release/mine --clients 1000
   bench latency --clients 10,1000
+  bench relay --only NATS              two nodes, joined by a nats-server of its own
   bench fanout --addr 127.0.0.1:8080   a line-based server that already runs";
 
 /// Measures threads against tasks on this machine: cargo run --release -p bench -- all
@@ -64,6 +69,8 @@ enum Command {
     Latency(latency::Options),
     /// What a slow room costs the clients of another room, at step 5
     Isolation(isolation::Options),
+    /// What a relay between two nodes costs, at step 6
+    Relay(relay::Options),
     /// Memory, threads and CPU of connections that do nothing
     Idle(idle::Options),
     /// How long it takes to greet many clients that connect at once
@@ -115,6 +122,7 @@ fn measure(command: Command) -> anyhow::Result<Table> {
         Command::Growth(options) => growth::run(&options),
         Command::Latency(options) => latency::run(&options),
         Command::Isolation(options) => isolation::run(&options),
+        Command::Relay(options) => relay::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Connect(options) => connect::run(&options),
         Command::Soak(options) => soak::run(&options),
@@ -129,10 +137,11 @@ fn build() -> anyhow::Result<()> {
     let release = own.parent().is_some_and(|folder| folder.ends_with("release"));
     anyhow::ensure!(release, "a debug build measures nothing: cargo run --release");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let mut cargo = process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo =
+        std::process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--release", "--manifest-path"]);
     cargo.arg(manifest);
-    for step in ["step3-multiclient", "step4-tokio", "step5-broadcast"] {
+    for step in ["step3-multiclient", "step4-tokio", "step5-broadcast", "step6-cluster"] {
         cargo.args(["--package", step]);
     }
     let built = cargo.status().context("cannot run cargo")?;
@@ -141,7 +150,7 @@ fn build() -> anyhow::Result<()> {
 }
 
 /// The command lines of `all`.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "fanout --seconds 1",
     "fanout --senders 20 --seconds 1",
     "fanout --window 64,256,1024,4096,16384 --seconds 1 --rounds 1",
@@ -149,6 +158,7 @@ const PARTS: [&str; 11] = [
     "growth --rooms 1,10,100 --seconds 1",
     "latency --seconds 2",
     "isolation",
+    "relay --seconds 1 --rounds 2",
     "idle --clients 1000,10000 --seconds 2",
     "connect",
     "soak --seconds 6",

@@ -1,14 +1,13 @@
 //! The servers that are measured.
 
+use std::env;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::{env, thread};
 
-use anyhow::{Context, anyhow};
 use clap::Args;
+
+use crate::process::Process;
 
 /// The servers to measure: the steps, unless the command line names another.
 #[derive(Debug, Args)]
@@ -57,9 +56,17 @@ pub(crate) struct Own {
     most: usize,
 }
 
+impl Own {
+    /// Starts it with its arguments and these.
+    pub(crate) fn start(&self, more: &[&str]) -> anyhow::Result<Server> {
+        let path = env::current_exe()?.with_file_name(self.program);
+        Server::start(path.as_os_str(), &[self.args, more].concat())
+    }
+}
+
 /// The bare epoll loop.
 pub(crate) const BASELINE: Own =
-    Own { name: "baseline", program: "bench", args: &["baseline"], most: 10_000 };
+    Own { name: "baseline", program: "bench", args: &["baseline", "127.0.0.1:0"], most: 10_000 };
 
 /// The steps that serve many clients. `--max-clients` leaves slots for the senders, beside 1,000 or
 /// 10,000 receivers.
@@ -83,6 +90,14 @@ pub(crate) const STEPS: [Own; 3] = [
         most: 10_000,
     },
 ];
+
+/// The step whose nodes a relay joins: with one address, a node that has no other to talk to.
+pub(crate) const STEP6: Own = Own {
+    name: "step 6",
+    program: "step6-cluster",
+    args: &["server", "127.0.0.1:0", "--max-clients", "10100", "--rate", "0"],
+    most: 10_000,
+};
 
 /// A server to measure.
 #[derive(Debug)]
@@ -113,59 +128,38 @@ impl Target {
 
     pub(crate) fn start(&self) -> anyhow::Result<Server> {
         match self {
-            Self::Own(own) => {
-                let path = env::current_exe()?.with_file_name(own.program);
-                Server::start(path.as_os_str(), own.args)
-            }
+            Self::Own(own) => own.start(&[]),
             Self::Program(path) => Server::start(path.as_os_str(), &["server", "127.0.0.1:0"]),
-            Self::Running(addr) => Ok(Server { addr: *addr, child: None }),
+            Self::Running(addr) => Ok(Server { addr: *addr, far: *addr, processes: Vec::new() }),
         }
     }
 }
 
-/// A running server. If bench started it, it is killed on drop.
+/// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
-    child: Option<Child>,
+    /// Where clients connect to another node of the server; `addr`, if it has only one.
+    pub(crate) far: SocketAddr,
+    /// The processes that bench has started for it.
+    pub(crate) processes: Vec<Process>,
 }
 
 impl Server {
-    /// Starts `program` and waits until it listens.
+    /// Starts `program`, and waits until it listens on each address in `args`.
     fn start(program: &OsStr, args: &[&str]) -> anyhow::Result<Self> {
-        let mut child = Command::new(program)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        let stderr = child.stderr.take().context("stderr is piped")?;
-        let mut server = Self { addr: SocketAddr::from(([127, 0, 0, 1], 0)), child: Some(child) };
-        let mut stderr = BufReader::new(stderr);
-        let mut status = String::new();
-        stderr.read_line(&mut status)?;
-        // Read on: a full pipe could block the server.
-        thread::spawn(move || stderr.read_to_end(&mut Vec::new()));
-        let addr = status.trim().strip_prefix("listening on ");
-        server.addr = addr
-            .and_then(|addr| addr.parse().ok())
-            .ok_or_else(|| anyhow!("{} printed {status:?}", program.display()))?;
-        Ok(server)
+        let listeners = args.iter().filter(|arg| arg.parse::<SocketAddr>().is_ok()).count();
+        let (process, addrs) = Process::start(program, args, listeners)?;
+        Ok(Self { addr: addrs[0], far: addrs[listeners - 1], processes: vec![process] })
     }
 
-    /// Its process, if bench started it.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+    /// Where the senders connect, and where the receivers do.
+    pub(crate) fn ends(&self) -> [SocketAddr; 2] {
+        [self.addr, self.far]
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Fails if the server has already ended.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+    /// The ids of its processes, as far as bench has started them.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.processes.iter().map(Process::pid).collect()
     }
 }

@@ -14,7 +14,7 @@ use testkit::system;
 use crate::crowd::greeting;
 use crate::misfits::{self, Show};
 use crate::report::Table;
-use crate::server::Targets;
+use crate::server::{Server, Targets};
 
 /// How long, and against which server.
 #[derive(Debug, Args)]
@@ -57,19 +57,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
     for target in options.targets.list() {
         let server = target.start()?;
         let time = Duration::from_secs(options.seconds);
-        let soaked = soak(server.addr, server.pid(), time).with_context(|| target.name())?;
+        let soaked = soak(&server, time).with_context(|| target.name())?;
         table.push(target.name(), &soaked);
     }
     Ok(table)
 }
 
-fn soak(addr: SocketAddr, pid: Option<u32>, time: Duration) -> anyhow::Result<[f64; 6]> {
+fn soak(server: &Server, time: Duration) -> anyhow::Result<[f64; 6]> {
+    let addr = server.addr;
     let show = &Show { addr, open: AtomicBool::new(true), evicted: AtomicU64::new(0) };
     let connect = |_| greeted(addr);
     let talkers = (0..TALKERS).map(connect).collect::<anyhow::Result<Vec<_>>>()?;
     let listeners = (0..LISTENERS).map(connect).collect::<anyhow::Result<Vec<_>>>()?;
     let names: Vec<_> = talkers.iter().map(|(_, name)| name.as_str()).collect();
-    let memory = || match pid.and_then(system::memory) {
+    let memory = || match server.pids().first().copied().and_then(system::memory) {
         Some(bytes) => bytes as f64 / f64::from(1 << 20),
         None => f64::NAN,
     };
