@@ -19,8 +19,8 @@ const MAX_ENVELOPE: usize = 1_000_000;
 /// each name, and 90 for each of 2,000 rooms, it has 640,000 bytes.
 pub const MAX_CLIENTS: u16 = 20_000;
 
-/// The subject of the presence. It matches [`ROOMS`], so that one subscription receives joins,
-/// lines and leaves in their order. No room has this name: `@` is in no name.
+/// The subject of the rosters. It matches [`ROOMS`], so that one subscription receives rosters and
+/// lines in their order. No room has this name: `@` is in no name.
 pub(crate) const PRESENCE: &str = "chat.v1.room.@presence";
 
 /// Matches the lines of all rooms, and the presence.

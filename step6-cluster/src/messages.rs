@@ -1,7 +1,5 @@
 //! What members say across nodes: to a room, and in private.
 
-use std::mem;
-
 use common::Line;
 
 use crate::commands::too_many_unread;
@@ -12,18 +10,21 @@ use crate::nodes::Lost;
 use crate::room::RoomId;
 
 impl Hub {
-    /// Publishes what the members of a room have said. The lines are numbered even if the relay is
-    /// lost. So the other nodes will know how many they have missed.
+    /// Publishes what happened in a room. What is said is numbered even if the relay is lost. So the
+    /// other nodes will know how much they have missed.
     pub(crate) fn publish_lines(&mut self, id: RoomId) {
         let room = self.room(id);
-        let lines = mem::take(&mut room.remote.outgoing);
+        let (first, lines) = room.remote.take();
         if !lines.is_empty() {
-            let (name, first) = (room.name.clone(), room.remote.next);
-            room.remote.next += numbered(&lines);
-            let body = Body::Lines { room: name.clone(), id, first, lines };
+            let (subject, room) = (room_subject(&room.name), room.name.clone());
             // If it fails, the rooms know that the relay is lost.
-            let _ = self.publish(room_subject(&name), body);
+            let _ = self.publish(subject, Body::Lines { room, id, first, lines });
         }
+    }
+
+    /// Publishes what happened in all rooms.
+    pub(crate) fn publish_all_lines(&mut self) {
+        self.unflushed.clone().into_iter().for_each(|id| self.publish_lines(id));
     }
 
     /// Shows lines of another node in their room, if it is open here.

@@ -19,7 +19,7 @@ impl Hub {
     /// Publishes all rooms and their members.
     pub(crate) fn publish_presence(&mut self) {
         // A new name must not arrive before the line that announces it.
-        self.unflushed.clone().into_iter().for_each(|id| self.publish_lines(id));
+        self.publish_all_lines();
         let open = self.rooms.iter().map(|(id, room)| self.roster(*id, room));
         let rooms = self.cluster.removed.iter().cloned().chain(open).collect();
         self.cluster.published = Some(0);
@@ -35,8 +35,9 @@ impl Hub {
         self.cluster.removed.push(roster);
     }
 
-    /// Publishes that this node ends: it has no rooms.
+    /// Publishes the last lines, and that this node ends: it has no rooms.
     pub(crate) fn publish_end(&mut self) {
+        self.publish_all_lines();
         // If it fails, the other nodes notice the silence.
         let _ = self.publish(PRESENCE.into(), Body::Presence { rooms: Vec::new() });
     }

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::envelope::{Kind, RoomLine, numbered};
 use crate::name::at;
-use crate::room::{Room, list};
+use crate::room::{BATCH, Room, list};
 
 /// How many bytes of lines of other nodes a room takes before its writers are done with them. More
 /// are missed: if the relay waited for one room, it would hold up the others.
@@ -21,8 +21,10 @@ const NOTICE: usize = 32;
 /// What a room keeps for the other nodes, and about them.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    /// What happened here, to be published with the next batch.
-    pub(crate) outgoing: Vec<RoomLine>,
+    /// What happened here and is not published yet.
+    outgoing: Vec<RoomLine>,
+    /// Its size, as the room shows it.
+    size: usize,
     /// The number of the next line that is said here.
     pub(crate) next: u64,
     /// A permit for each byte of lines of other nodes that may still be in flight.
@@ -34,7 +36,26 @@ pub(crate) struct Remote {
 impl Default for Remote {
     fn default() -> Self {
         let budget = Arc::new(Semaphore::new(BUDGET));
-        Self { outgoing: Vec::new(), next: 0, budget, missed: 0 }
+        Self { outgoing: Vec::new(), size: 0, next: 0, budget, missed: 0 }
+    }
+}
+
+impl Remote {
+    /// Adds lines to those that are not published yet. Returns whether they fill a batch.
+    pub(crate) fn push(&mut self, lines: impl IntoIterator<Item = RoomLine>) -> bool {
+        for line in lines {
+            self.size += size(&line);
+            self.outgoing.push(line);
+        }
+        self.size >= BATCH
+    }
+
+    /// Takes the lines that are not published yet, with the number of the first.
+    pub(crate) fn take(&mut self) -> (u64, Vec<RoomLine>) {
+        let (first, lines) = (self.next, mem::take(&mut self.outgoing));
+        self.next += numbered(&lines);
+        self.size = 0;
+        (first, lines)
     }
 }
 
@@ -42,8 +63,7 @@ impl Room {
     /// Adds lines of another node to the next batch, behind the number of those that were lost.
     /// Returns whether the batch is full.
     pub(crate) fn append_remote(&mut self, node: &str, lines: &[RoomLine]) -> bool {
-        // `@`, `: ` and the line's end. A new name has the node twice, but such lines are rare.
-        let size = |RoomLine(_, name, text): &RoomLine| name.len() + node.len() + text.len() + 4;
+        let size = |line| size(line) + "@".len() + node.len();
         let bytes = (NOTICE + lines.iter().map(size).sum::<usize>()).min(BUDGET) as u32;
         let Ok(permit) = self.remote.budget.clone().try_acquire_many_owned(bytes) else {
             self.miss(numbered(lines));
@@ -87,4 +107,9 @@ impl Room {
         }
         missed > 0
     }
+}
+
+/// The size of a line as a room shows it: `NAME: TEXT` and its end. Other lines are a little longer.
+fn size(RoomLine(_, name, text): &RoomLine) -> usize {
+    name.len() + text.len() + ": \n".len()
 }

@@ -24,7 +24,7 @@ pub(crate) const ROOMS: usize = 1000;
 
 /// A draft is full when it has this many bytes: it is sent even if a batch is in flight. The relay
 /// has room for many batches, so they are smaller than in step 5.
-const BATCH: usize = 64 * 1024;
+pub(crate) const BATCH: usize = 64 * 1024;
 
 /// How many names a notice shows.
 const NAMES: usize = 8;
@@ -90,7 +90,7 @@ impl Room {
         }
         for (kind, members) in [(Kind::Joined, joined), (Kind::Left, left)] {
             let line = |(_, name)| RoomLine(kind, name, String::new());
-            self.remote.outgoing.extend(members.into_iter().map(line));
+            self.remote.push(members.into_iter().map(line));
         }
     }
 

@@ -134,10 +134,13 @@ impl Hub {
             && let Some(room) = self.rooms.get_mut(&member.room)
         {
             self.unflushed.insert(member.room);
-            let line = line(&member.name, text);
-            room.remote.outgoing.extend(RoomLine::said(line));
+            let (room_id, line) = (member.room, line(&member.name, text));
+            let publish = room.remote.push(RoomLine::said(line));
             if room.append(&[id], line, permit) {
-                self.flush(member.room);
+                self.flush(room_id);
+            }
+            if publish {
+                self.publish_lines(room_id);
             }
         }
     }
@@ -165,7 +168,6 @@ impl Hub {
 
     /// Sends the draft of a room to all its members, even if a batch is in flight.
     pub(crate) fn flush(&mut self, room: RoomId) {
-        self.publish_lines(room);
         let bytes = (HISTORY / self.rooms.len()).max(MIN_HISTORY);
         let lines = self.history;
         if let Some(batch) = self.room(room).take_batch(lines, bytes) {
@@ -192,6 +194,7 @@ impl Hub {
                 self.announce(id);
             }
             if self.room(id).in_flight.strong_count() == 0 {
+                self.publish_lines(id);
                 self.flush(id);
                 // A room with a pending notice still has something to send later.
                 if self.room(id).notice_due.is_none() {
