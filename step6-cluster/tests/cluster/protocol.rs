@@ -85,20 +85,42 @@ fn gaps_are_counted_exactly() {
         ann.lines.expect("! missed 10 lines");
         node.say(117, &[["said", "zoe", "four"]]);
         ann.lines.expect("zoe@z: four");
-        // A room that was opened again counts from 0.
-        let mut reopened = presence("lobby", 7, 3, &["zoe"]);
-        node.publish(PRESENCE, &reopened);
-        ann.lines.expect("! missed 3 lines");
-        reopened["presence"]["rooms"][0]["next"] = json!(4);
-        node.publish(PRESENCE, &reopened);
+        // A room that was opened again counts from 0. The roster lists the removed one, too.
+        let roster = |id, next, members: &[&str]| json!({"room": "lobby", "id": id, "next": next, "members": members});
+        let rosters = [roster(0, 120, &[]), roster(7, 3, &["zoe"])];
+        node.publish(PRESENCE, &json!({"presence": {"rooms": rosters}}));
+        for line in ["! missed 2 lines", "* zoe@z left", "! missed 3 lines", "* zoe@z joined"] {
+            ann.lines.expect(line);
+        }
+        node.publish(PRESENCE, &presence("lobby", 7, 4, &["zoe"]));
         ann.lines.expect("! missed 1 lines");
         // A restarted node counts anew, from a number that is not known.
         (node.epoch, node.seq) = (2000, 0);
-        node.present(50, &["zoe"]);
-        node.say(52, &[["said", "zoe", "five"]]);
+        node.publish(PRESENCE, &presence("lobby", 7, 50, &["zoe"]));
+        let mut lines = json!({"lines": {"room": "lobby", "id": 7, "first": 52}});
+        lines["lines"]["lines"] = json!([["said", "zoe", "five"]]);
+        node.publish("chat.v1.room.lobby", &lines);
         ann.lines.expect("! missed 2 lines");
         ann.lines.expect("zoe@z: five");
         assert_eq!(ann.sync(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_leave_comes_before_the_join_of_the_same_name() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        node.publish(PRESENCE, &presence("lobby", 7, 0, &["zoe"]));
+        ann.lines.expect("* zoe@z joined");
+        // The room was removed and opened again, or the node has restarted; its news were lost.
+        for epoch in [1000, 2000] {
+            node.epoch = epoch;
+            node.publish(PRESENCE, &presence("lobby", epoch, 0, &["zoe"]));
+            ann.lines.expect("* zoe@z left");
+            ann.lines.expect("* zoe@z joined");
+        }
+        assert_eq!(ann.who(), ["server", "ann", "zoe@z"]);
     });
 }
 
