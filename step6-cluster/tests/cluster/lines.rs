@@ -67,6 +67,11 @@ fn a_private_message_reaches_a_member_of_another_node() {
         bob.send_line("/join elsewhere");
         bob.lines.expect("* you are in elsewhere");
         ann.lines.expect("* bob@b left");
+        // Until the news of the new room arrives, bob is in none.
+        eventually("the new room is known", PATIENCE, || {
+            ann.send_line("/rooms");
+            ann.lines.next().unwrap().contains("elsewhere (1, 1 remote)")
+        });
         ann.send_line("/msg BOB@B still there?");
         ann.lines.expect("* to bob@b: still there?");
         bob.lines.expect("ann@a (private): still there?");
