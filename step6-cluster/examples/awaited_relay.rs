@@ -70,7 +70,7 @@ async fn main() {
     println!("mistake: the relay stalls: a local client receives {stalled} of {LINES} lines;");
     println!("         it receives all {all} only when the relay reads again");
     println!("fix:     the relay stalls: the client receives {served}: all lines and a notice");
-    println!("why:     a hub that awaits one peer serves nobody meanwhile; `try_send` never waits");
+    println!("why:     a hub that waits for a relay serves no client; `try_send` never waits");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Lines from another server are missing in the middle of the chat, and nobody is told.
+//! Lines from another server are missing in the middle of the chat, and no notice says so.
 //!
 //! The relay is a `broadcast` ring, and the receiver skips `Lagged`: it counts envelopes of all rooms.
 //! Let the server number the lines of each room, and compare the numbers. No line follows the last
