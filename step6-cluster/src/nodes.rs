@@ -30,8 +30,8 @@ pub(crate) struct Cluster {
     pub(crate) lost: bool,
     /// How many ticks ago the node published all its members. `None`: it has to, at the next tick.
     pub(crate) published: Option<u32>,
-    /// The rooms that were removed since then.
-    pub(crate) removed: Vec<Roster>,
+    /// Rooms that were removed, and in how many rosters they still are.
+    pub(crate) removed: Vec<(Roster, u32)>,
     /// The other nodes, by the key of their name.
     pub(crate) nodes: BTreeMap<String, Node>,
 }

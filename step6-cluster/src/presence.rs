@@ -15,24 +15,32 @@ use crate::name::{self, at};
 use crate::nodes::{RoomKey, SILENT};
 use crate::room::{ROOMS, Room, RoomId, list};
 
+/// In how many rosters a removed room is: for a minute. A node that misses all of them does not know
+/// how many lines it has missed there.
+const REMOVED: u32 = 30;
+
 impl Hub {
     /// Publishes all rooms and their members.
     pub(crate) fn publish_presence(&mut self) {
         // A new name must not arrive before the line that announces it.
         self.publish_all_lines();
         let open = self.rooms.iter().map(|(id, room)| self.roster(*id, room));
-        let rooms = self.cluster.removed.iter().cloned().chain(open).collect();
+        let removed = self.cluster.removed.iter().map(|(roster, _)| roster.clone());
+        let rooms = removed.chain(open).collect();
         self.cluster.published = Some(0);
         if self.publish(PRESENCE.into(), Body::Presence { rooms }).is_ok() {
-            self.cluster.removed.clear();
+            self.cluster.removed.retain_mut(|(_, rosters)| {
+                *rosters -= 1;
+                *rosters > 0
+            });
         }
     }
 
-    /// Remembers a room that is removed, for the next roster: it has the number of its lines.
+    /// Remembers a room that is removed, for the next rosters: they have the number of its lines.
     pub(crate) fn remember_removed(&mut self, id: RoomId, room: &Room) {
         let roster = self.roster(id, room);
         self.cluster.removed.truncate(ROOMS - 1);
-        self.cluster.removed.push(roster);
+        self.cluster.removed.push((roster, REMOVED));
     }
 
     /// Publishes the last lines, and that this node ends: it has no rooms.
@@ -51,11 +59,12 @@ impl Hub {
     pub(crate) fn receive_presence(&mut self, key: &str, rosters: Vec<Roster>) {
         let key_of = |roster: &Roster| (name::key(&roster.room), roster.id);
         let listed: BTreeSet<_> = rosters.iter().map(key_of).collect();
-        rosters.into_iter().for_each(|roster| self.receive_roster(key, roster));
+        // First, so that a member that is in a new room of the same name leaves before it joins.
         if let Some(node) = self.cluster.nodes.get(key) {
             let removed = node.rooms.keys().filter(|room| !listed.contains(*room)).cloned();
             self.empty_rooms(key, removed.collect());
         }
+        rosters.into_iter().for_each(|roster| self.receive_roster(key, roster));
         if let Some(node) = self.cluster.nodes.get_mut(key) {
             node.rooms.retain(|room, _| listed.contains(room));
             node.complete = true;
