@@ -17,6 +17,9 @@ pub(crate) type RoomId = u64;
 /// The room in which every member starts. It always exists.
 pub(crate) const LOBBY: RoomId = 0;
 
+/// The maximum number of rooms.
+pub(crate) const ROOMS: usize = 1000;
+
 /// A draft is full when it has this many bytes: it is sent even if a batch is in flight.
 const BATCH: usize = 256 * 1024;
 

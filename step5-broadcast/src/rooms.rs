@@ -9,10 +9,7 @@ use tokio::time::Instant;
 use crate::batch::{Batch, Id, Permit};
 use crate::hub::Hub;
 use crate::name;
-use crate::room::{LOBBY, Room, RoomId};
-
-/// The maximum number of rooms.
-const ROOMS: usize = 1000;
+use crate::room::{LOBBY, ROOMS, Room, RoomId};
 
 /// How long joins and leaves are coalesced.
 const COALESCE: Duration = Duration::from_millis(50);
