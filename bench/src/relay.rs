@@ -1,11 +1,11 @@
 //! What a relay costs: a client of one node sends, and the clients of another node receive.
 
 use std::ffi::OsStr;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use testkit::Nats;
 
 use crate::fanout::median;
 use crate::latency::{Times, micros, open_loop, times};
@@ -55,9 +55,6 @@ const REFERENCE: &str = "step 5";
 /// The row without a window: the sender's node is faster than the receivers' node, and lines are
 /// lost. What is late is not measured, as it only grows.
 const FLOOD: &str = "step 6, a to b, NATS, open flood";
-
-/// Where NATS may be installed. Debian's folder is not in every PATH.
-const NATS: [&str; 2] = ["nats-server", "/usr/sbin/nats-server"];
 
 /// What the measurements of one server have in common, and their results.
 struct Series {
@@ -109,7 +106,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Table> {
 impl Series {
     fn new((name, start): (&str, Start)) -> anyhow::Result<Self> {
         let (mut name, mut start) = (name.to_owned(), Some(start));
-        if name.contains("NATS") && nats().is_none() {
+        if name.contains("NATS") && Nats::installed().is_none() {
             (name, start) = (format!("{name} (not installed)"), None);
         }
         let (took, late) = (times()?, times()?);
@@ -157,18 +154,9 @@ impl Series {
     }
 }
 
-/// The command of NATS, if it is installed.
-fn nats() -> Option<&'static str> {
-    NATS.into_iter().find(|program| {
-        let mut command = Command::new(program);
-        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    })
-}
-
 /// Starts two nodes, each in a process, and the NATS server that joins them.
 fn start_with_nats() -> anyhow::Result<Server> {
-    let program = OsStr::new(nats().context("nats-server is not installed")?);
+    let program = OsStr::new(Nats::installed().context("nats-server is not installed")?);
     // With port -1, it chooses a free port.
     let (nats, addrs) = Process::start(program, &["--addr", "127.0.0.1", "--port", "-1"], 1)?;
     let url = format!("nats://{}", addrs[0]);

@@ -28,6 +28,13 @@ pub struct Nats {
 }
 
 impl Nats {
+    /// The installed program, if there is one. Debian installs it in a folder that is only in
+    /// root's `PATH`.
+    pub fn installed() -> Option<&'static str> {
+        let answers = |program: &&str| Command::new(program).arg("--version").output().is_ok();
+        ["nats-server", "/usr/sbin/nats-server"].into_iter().find(answers)
+    }
+
     /// Starts a server. Returns `None` if `nats-server` is not installed.
     pub fn start() -> Option<Self> {
         Self::start_with(&[])
@@ -89,11 +96,9 @@ impl Nats {
     }
 }
 
-/// The installed program, if there is one. Debian installs it in a folder that is only in root's
-/// `PATH`.
+/// The installed program, or `None` and a word that tests are skipped.
 fn program() -> Option<&'static str> {
-    let installed = |program: &&str| Command::new(program).arg("--version").output().is_ok();
-    let found = ["nats-server", "/usr/sbin/nats-server"].into_iter().find(installed);
+    let found = Nats::installed();
     if found.is_none() {
         static SAY: Once = Once::new();
         assert!(std::env::var_os(NEEDED).is_none(), "{NEEDED} is set: install nats-server");
