@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use testkit::{Machine, PATIENCE, Peer, eventually};
+use testkit::{Cluster, Machine, PATIENCE, Peer, eventually};
 
 use super::on_nats;
 use super::talk::{Count, Talk};
@@ -94,8 +94,19 @@ fn members_return_after_a_long_outage() {
     });
 }
 
-/// Says seven lines of bob during an outage, in rooms that open and close. Renames, joins and leaves have
-/// no number.
+/// Two clients of two nodes, in one room. The relay is lost.
+fn in_a_room_without_relay(cluster: &mut Cluster<'_>) -> [Peer; 2] {
+    let mut people = cluster.people(["ann", "bob"]).map(|person| person.joined("go"));
+    people[0].lines.expect("* bob@b joined");
+    cluster.relay().kill();
+    for person in &mut people {
+        person.lines.until("the relay", |line| line.starts_with("* relay lost"));
+    }
+    people
+}
+
+/// Says seven lines of bob during an outage, in rooms that open and close. Renames, joins and
+/// leaves have no number.
 fn say_seven_lines_in_rooms_that_close(bob: &mut Peer) {
     for n in 0..3 {
         bob.send_line(&format!("one\n/me waves\n/nick bob-{n}\n/join lobby\n/join go"));
@@ -126,13 +137,7 @@ fn expect_seven_lines_missed(ann: &mut Peer) {
 #[test]
 fn lines_of_rooms_that_close_during_an_outage_are_counted() {
     on_nats(Machine::Shared, 2, |cluster| {
-        let [ann, bob] = cluster.people(["ann", "bob"]);
-        let (mut ann, mut bob) = (ann.joined("go"), bob.joined("go"));
-        ann.lines.expect("* bob@b joined");
-        cluster.relay().kill();
-        for person in [&mut ann, &mut bob] {
-            person.lines.until("the relay", |line| line.starts_with("* relay lost"));
-        }
+        let [mut ann, mut bob] = in_a_room_without_relay(cluster);
         say_seven_lines_in_rooms_that_close(&mut bob);
         cluster.relay().restart();
         expect_seven_lines_missed(&mut ann);
@@ -142,13 +147,7 @@ fn lines_of_rooms_that_close_during_an_outage_are_counted() {
 #[test]
 fn a_node_that_reconnects_late_counts_the_lines_of_rooms_that_closed() {
     on_nats(Machine::Shared, 2, |cluster| {
-        let [ann, bob] = cluster.people(["ann", "bob"]);
-        let (mut ann, mut bob) = (ann.joined("go"), bob.joined("go"));
-        ann.lines.expect("* bob@b joined");
-        cluster.relay().kill();
-        for person in [&mut ann, &mut bob] {
-            person.lines.until("the relay", |line| line.starts_with("* relay lost"));
-        }
+        let [mut ann, mut bob] = in_a_room_without_relay(cluster);
         cluster.process(0).signal("STOP");
         say_seven_lines_in_rooms_that_close(&mut bob);
         cluster.relay().restart();
