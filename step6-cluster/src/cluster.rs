@@ -46,11 +46,11 @@ impl Hub {
 
     fn receive_envelope(&mut self, envelope: Envelope) {
         let Envelope { node, epoch, seq, body, .. } = envelope;
-        let key = name::key(&node);
-        if key == name::key(&self.cluster.node) {
+        if self.cluster.is_this(&node) {
             warn!(node, "an envelope of another node with our name is ignored");
             return;
         }
+        let key = name::key(&node);
         // Private messages have a subject of their own, so they are in no order with the rest.
         let ordered = matches!(body, Body::Lines { .. } | Body::Presence { .. });
         if ordered && !self.accept(&key, &node, epoch, seq) {

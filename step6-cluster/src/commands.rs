@@ -113,7 +113,7 @@ impl Hub {
     fn message(&mut self, id: Id, to: &str, text: &str) -> Result<Option<String>, String> {
         let name = self.members[&id].name.clone();
         let to = match to.split_once('@') {
-            Some((to, node)) if name::key(node) == name::key(&self.cluster.node) => to,
+            Some((to, node)) if self.cluster.is_this(node) => to,
             Some(to) => return self.message_remote(name, to, text),
             None => to,
         };

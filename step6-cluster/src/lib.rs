@@ -20,8 +20,8 @@
 //!
 //! Read [`envelope`] first (what nodes send each other), then [`relay`], `nodes` (what a hub knows
 //! of the others) and `cluster`, `messages` and `presence` (what the hub does with it). `remote` is
-//! what is new in a room, `nats` connects to a server. Everything around the hub is as in step 5: the session, its reader and
-//! its writer do not know that there are other nodes.
+//! what is new in a room, `nats` connects to a server. Everything around the hub is as in step 5:
+//! the session, its reader and its writer do not know that there are other nodes.
 
 pub mod accept;
 pub mod batch;

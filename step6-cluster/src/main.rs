@@ -28,11 +28,8 @@ Examples:
   step6-cluster server 127.0.0.1:8081 --relay nats://127.0.0.1:4222 --node b
   RUST_LOG=info step6-cluster server";
 
-/// The names of the nodes in one process.
-const NODES: [&str; 26] = [
-    "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s",
-    "t", "u", "v", "w", "x", "y", "z",
-];
+/// The maximum number of nodes in one process. Their names are `a` to `z`.
+const NODES: usize = 26;
 
 /// How many lines of the log may wait for a stderr that nobody reads. More are dropped.
 const LOG: usize = 1024;
@@ -51,7 +48,7 @@ enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
         /// The addresses to listen on, one for each node; with port 0, the OS chooses a free port
-        #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080", num_args = 1..=NODES.len())]
+        #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080", num_args = 1..=NODES)]
         addrs: Vec<String>,
         /// The URL of a NATS server that joins this node with others; then there is one ADDR
         #[arg(long, value_name = "URL", requires = "node")]
@@ -142,7 +139,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 listeners.push(server::bind(addr).await.with_context(context)?);
             }
             let links = match relay.zip(node) {
-                None => Link::local(NODES.map(String::from)),
+                None => Link::local(('a'..='z').take(addrs.len()).map(String::from)),
                 Some((url, node)) => {
                     let link = Link::nats(node, &url, creds.as_deref()).await;
                     vec![link.context("cannot reach the relay")?]

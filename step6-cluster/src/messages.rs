@@ -63,9 +63,8 @@ impl Hub {
         (to, node): (&str, &str),
         text: &str,
     ) -> Result<Option<String>, String> {
-        let lost = |_| "the relay is lost".to_owned();
         if self.cluster.lost {
-            return Err(lost(Lost));
+            return Err(Lost.to_string());
         }
         let wanted = at(to, node);
         let known = self.cluster.nodes.get(&name::key(node)).into_iter();
@@ -73,7 +72,7 @@ impl Hub {
         let addressee = members.find(|member| member.eq_ignore_ascii_case(&wanted)).cloned();
         let addressee = addressee.ok_or(format!("nobody is called {wanted}"))?;
         let body = Body::Private { from, to: to.into(), text: text.into() };
-        self.publish(node_subject(node), body).map_err(lost)?;
+        self.publish(node_subject(node), body).map_err(|lost| lost.to_string())?;
         Ok(Some(format!("to {addressee}: {text}")))
     }
 

@@ -1,6 +1,7 @@
 //! What a hub knows of its cluster: this node, the other nodes, and their rooms.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::Sender;
@@ -53,6 +54,11 @@ impl Cluster {
         }
     }
 
+    /// Whether this is the name of this node.
+    pub(crate) fn is_this(&self, node: &str) -> bool {
+        node.eq_ignore_ascii_case(&self.node)
+    }
+
     /// Queues an envelope. Never waits: fails if the relay is lost or the queue is full.
     pub(crate) fn send(&mut self, subject: String, body: Body) -> Result<(), Lost> {
         if self.lost {
@@ -73,6 +79,12 @@ impl Cluster {
 /// The relay is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lost;
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the relay is lost")
+    }
+}
 
 impl From<TrySendError<Outgoing>> for Lost {
     fn from(_: TrySendError<Outgoing>) -> Self {

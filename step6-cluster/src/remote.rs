@@ -1,4 +1,5 @@
-//! The side of a room that the other nodes see: the lines that it publishes, and theirs that it shows.
+//! The side of a room that the other nodes see: the lines that it publishes, and the lines of theirs
+//! that it shows.
 
 use std::mem;
 use std::sync::Arc;
@@ -109,7 +110,8 @@ impl Room {
     }
 }
 
-/// The size of a line as a room shows it: `NAME: TEXT` and its end. Other lines are a little longer.
+/// The size of a line as a room shows it: `NAME: TEXT` and its end. Other lines are a little
+/// longer.
 fn size(RoomLine(_, name, text): &RoomLine) -> usize {
     name.len() + text.len() + ": \n".len()
 }
