@@ -12,7 +12,7 @@ use crate::name;
 const VERSION: u8 = 1;
 
 /// The maximum size of an envelope in bytes. By default, a NATS server takes 1 MiB. A full batch has
-/// about 250,000 bytes at most: 64 KiB of lines, and the shortest (`a: x`) grow from 5 bytes to 18.
+/// about 500,000 bytes at most: 128 KiB of lines, and the shortest (`a: x`) grow from 5 bytes to 18.
 const MAX_ENVELOPE: usize = 1_000_000;
 
 /// The maximum number of clients of a node. All of them fit into one envelope: with 23 bytes for

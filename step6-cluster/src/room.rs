@@ -24,7 +24,7 @@ pub(crate) const ROOMS: usize = 1000;
 
 /// A draft is full when it has this many bytes: it is sent even if a batch is in flight. The relay
 /// has room for many batches, so they are smaller than in step 5.
-pub(crate) const BATCH: usize = 64 * 1024;
+pub(crate) const BATCH: usize = 128 * 1024;
 
 /// How many names a notice shows.
 const NAMES: usize = 8;
