@@ -114,7 +114,7 @@ impl Hub {
         let name = self.members[&id].name.clone();
         let to = match to.split_once('@') {
             Some((to, node)) if self.cluster.is_this(node) => to,
-            Some(to) => return self.message_remote(name, to, text),
+            Some(to) => return self.message_remote(id, to, text),
             None => to,
         };
         let to = self.names.get(&name::key(to)).copied().ok_or(format!("nobody is called {to}"))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use common::{Line, MAX_TEXT};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::name;
 
@@ -12,7 +13,8 @@ use crate::name;
 const VERSION: u8 = 1;
 
 /// The maximum size of an envelope in bytes. By default, a NATS server takes 1 MiB. A full batch has
-/// about 500,000 bytes at most: 128 KiB of lines, and the shortest (`a: x`) grow from 5 bytes to 18.
+/// about 810,000 bytes at most: 128 KiB of lines and one more line, and in JSON a control character
+/// has 6 bytes.
 const MAX_ENVELOPE: usize = 1_000_000;
 
 /// The maximum number of clients of a node. All of them fit into one envelope: with 23 bytes for
@@ -39,14 +41,16 @@ pub(crate) fn node_subject(node: &str) -> String {
 /// How often the hub learns that time has passed.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 
-/// What the hub hands to the relay.
+/// An envelope for the relay.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) subject: String,
     pub(crate) envelope: Envelope,
+    /// Its share of the bytes that may wait for the relay.
+    pub(crate) permit: OwnedSemaphorePermit,
 }
 
-/// What the relay hands to the hub.
+/// News from the relay, for the hub.
 #[derive(Debug)]
 pub enum Incoming {
     /// Another node has published this.
@@ -65,7 +69,7 @@ pub struct Envelope {
     pub(crate) node: String,
     /// When the node started, in microseconds since 1970. A new epoch is a restart.
     pub(crate) epoch: u64,
-    /// Numbers the envelopes with lines and presence of an epoch.
+    /// Numbers the envelopes of an epoch. Those with private messages may arrive in any order.
     pub(crate) seq: u64,
     pub(crate) body: Body,
 }
@@ -82,8 +86,8 @@ pub(crate) enum Body {
     Presence { rooms: Vec<Roster> },
     /// A private message.
     Private { from: String, to: String, text: String },
-    /// A private message to `from` was not delivered. `full`: too much is unread; otherwise no
-    /// member has this name.
+    /// The private message of `from` to `to` was not delivered. `full`: too much is unread;
+    /// otherwise no member has this name.
     Refused { from: String, to: String, full: bool },
 }
 
@@ -149,6 +153,18 @@ impl Envelope {
 }
 
 impl Body {
+    /// About how many bytes it has.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Lines { lines, .. } => lines.iter().map(RoomLine::size).sum(),
+            Self::Presence { rooms } => {
+                rooms.iter().flat_map(|roster| &roster.members).map(String::len).sum()
+            }
+            Self::Private { text, .. } => text.len(),
+            Self::Refused { .. } => 0,
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         match self {
             Self::Lines { room, first, lines, .. } => {
@@ -180,7 +196,13 @@ impl RoomLine {
         }
     }
 
-    /// Whether the line has a number. If another is lost, the next roster repairs it.
+    /// Its size as a room shows it: `NAME: TEXT` and its end. Other lines are a little longer.
+    pub(crate) fn size(&self) -> usize {
+        let Self(_, name, text) = self;
+        name.len() + text.len() + ": \n".len()
+    }
+
+    /// Whether the line has a number. A line without one may be lost: the next roster repairs that.
     pub(crate) fn is_numbered(&self) -> bool {
         matches!(self.0, Kind::Said | Kind::Did)
     }

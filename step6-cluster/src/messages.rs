@@ -2,9 +2,10 @@
 
 use common::Line;
 
+use crate::batch::Id;
 use crate::commands::too_many_unread;
 use crate::envelope::{Body, RoomLine, node_subject, numbered, room_subject};
-use crate::hub::Hub;
+use crate::hub::{Hub, Member};
 use crate::name::{self, at};
 use crate::nodes::Lost;
 use crate::room::RoomId;
@@ -37,18 +38,25 @@ impl Hub {
         mut lines: Vec<RoomLine>,
     ) {
         let Some(node) = self.cluster.nodes.get_mut(key) else { return };
-        let name = node.name.clone();
+        let (name, said) = (node.name.clone(), numbered(&lines));
         let remote = node.room(room, id);
-        let missed = remote.advance(first, first + numbered(&lines));
+        let missed = remote.advance(first, first + said);
+        let Some(id) = self.room_ids.get(&name::key(room)).copied() else {
+            // No member is here, but `/rooms` and private messages need the changes.
+            return lines.retain(|line| remote.apply(line, &name));
+        };
+        let Some(local) = self.rooms.get_mut(&id) else { return };
+        local.miss(missed);
+        let Some(permit) = local.remote.permit(&name, &lines) else {
+            // Joins and leaves are not applied, either: the next roster shows them.
+            return local.miss(said);
+        };
         // Shows no join or leave that a roster has shown already.
         lines.retain(|line| remote.apply(line, &name));
-        if let Some(id) = self.room_ids.get(&name::key(room)).copied() {
-            self.room(id).miss(missed);
-            let full = self.room(id).append_remote(&name, &lines);
-            self.unflushed.insert(id);
-            if full {
-                self.flush(id);
-            }
+        let full = local.append_remote(&name, &lines, &permit);
+        self.unflushed.insert(id);
+        if full {
+            self.flush(id);
         }
     }
 
@@ -59,7 +67,7 @@ impl Hub {
     /// The reason, for the sender.
     pub(crate) fn message_remote(
         &mut self,
-        from: String,
+        from: Id,
         (to, node): (&str, &str),
         text: &str,
     ) -> Result<Option<String>, String> {
@@ -71,6 +79,13 @@ impl Hub {
         let mut members = known.flat_map(|node| node.rooms.values()).flat_map(|room| &room.members);
         let addressee = members.find(|member| member.eq_ignore_ascii_case(&wanted)).cloned();
         let addressee = addressee.ok_or(format!("nobody is called {wanted}"))?;
+        if !self.cluster.has_space() {
+            return Err("too many messages wait for the relay".into());
+        }
+        let Member { name, room, .. } = &self.members[&from];
+        let (from, room) = (name.clone(), *room);
+        // What the author has said before goes first.
+        self.publish_lines(room);
         let body = Body::Private { from, to: to.into(), text: text.into() };
         self.publish(node_subject(node), body).map_err(|lost| lost.to_string())?;
         Ok(Some(format!("to {addressee}: {text}")))
@@ -84,8 +99,10 @@ impl Hub {
             return;
         }
         let body = Body::Refused { from, to, full: addressee.is_some() };
-        // At most once: if the relay is lost, so is the answer.
-        let _ = self.cluster.send(node_subject(node), body);
+        // At most once: if the relay is lost or has too much to do, so is the answer.
+        if self.cluster.has_space() {
+            let _ = self.cluster.send(node_subject(node), body);
+        }
     }
 
     /// Tells the author of a private message why it was not delivered.

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, TryAcquireError};
 
 use crate::envelope::{Body, Envelope, Kind, MAX_CLIENTS, Outgoing, RoomLine, Roster};
 use crate::name::{self, at};
@@ -13,6 +15,9 @@ use crate::room::ROOMS;
 
 /// After how many ticks a silent node is gone: 6 s, in which three rosters did not arrive.
 pub(crate) const SILENT: u32 = 24;
+
+/// How many bytes may wait for the relay.
+const UNPUBLISHED: usize = 4 * 1024 * 1024;
 
 /// This node, and what it knows of the others.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(crate) struct Cluster {
     seq: u64,
     /// The queue to the relay.
     queue: Sender<Outgoing>,
+    /// A permit for each byte that may still be queued.
+    budget: Arc<Semaphore>,
     /// Whether the relay is connected.
     pub(crate) connected: bool,
     /// Whether the relay is lost: not connected, or with a full queue.
@@ -46,6 +53,7 @@ impl Cluster {
             epoch: u64::try_from(epoch.as_micros()).unwrap_or(u64::MAX),
             seq: 0,
             queue,
+            budget: Arc::new(Semaphore::new(UNPUBLISHED)),
             connected: true,
             lost: false,
             published: None,
@@ -64,10 +72,19 @@ impl Cluster {
         if self.lost {
             return Err(Lost);
         }
+        let bytes = u32::try_from(body.size()).unwrap_or(u32::MAX);
+        let permit = self.budget.clone().try_acquire_many_owned(bytes)?;
         let envelope = Envelope::new(&self.node, self.epoch, self.seq, body);
         self.seq += 1;
-        self.queue.try_send(Outgoing { subject, envelope })?;
+        self.queue.try_send(Outgoing { subject, envelope, permit })?;
         Ok(())
+    }
+
+    /// Whether half of the queue is free. The other half is for what the open rooms publish: one
+    /// client must not fill the queue for all of them.
+    pub(crate) fn has_space(&self) -> bool {
+        self.queue.capacity() > self.queue.max_capacity() / 2
+            && self.budget.available_permits() > UNPUBLISHED / 2
     }
 
     /// Whether the relay is connected and has taken everything that was queued.
@@ -92,14 +109,20 @@ impl From<TrySendError<Outgoing>> for Lost {
     }
 }
 
+impl From<TryAcquireError> for Lost {
+    fn from(_: TryAcquireError) -> Self {
+        Self
+    }
+}
+
 /// Another node.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) name: String,
     epoch: u64,
-    /// The number of the last envelope.
+    /// The number of the last envelope with lines or a roster.
     seq: Option<u64>,
-    /// Whether all its rooms of this epoch are known. Until then, the number of a line says nothing
+    /// Whether a roster of this epoch has arrived. Until then, the number of a line says nothing
     /// about what was lost before it.
     pub(crate) complete: bool,
     /// For how many ticks nothing has arrived.
@@ -136,8 +159,8 @@ impl Node {
     /// Accepts an envelope if it is newer than the last one. Returns whether the node has
     /// restarted.
     ///
-    /// The relay may deliver an older one after a connection broke: it still had it in a buffer. A
-    /// node that is gone begins anew, whatever its numbers are.
+    /// The relay may deliver an older one after a connection broke: it still had it in a buffer. Of
+    /// a node that is gone, any epoch and number is accepted: its clock may have been set back.
     pub(crate) fn accept(&mut self, epoch: u64, seq: u64) -> Option<bool> {
         let restarted = epoch != self.epoch;
         if !self.is_gone() && (epoch < self.epoch || !restarted && Some(seq) <= self.seq) {
@@ -155,7 +178,7 @@ impl Node {
     /// name.
     pub(crate) fn is_absurd(&self) -> bool {
         let members: usize = self.rooms.values().map(|room| room.members.len()).sum();
-        // The open rooms, and those that were removed since the last roster. The operator.
+        // The open rooms and those that were removed. The clients and the operator.
         self.rooms.len() > 2 * ROOMS || members > usize::from(MAX_CLIENTS) + 1
     }
 

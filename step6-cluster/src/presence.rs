@@ -39,7 +39,9 @@ impl Hub {
     /// Remembers a room that is removed, for the next rosters: they have the number of its lines.
     pub(crate) fn remember_removed(&mut self, id: RoomId, room: &Room) {
         let roster = self.roster(id, room);
-        self.cluster.removed.truncate(ROOMS - 1);
+        if self.cluster.removed.len() == ROOMS {
+            self.cluster.removed.remove(0);
+        }
         self.cluster.removed.push((roster, REMOVED));
     }
 

@@ -9,6 +9,7 @@ use tokio::select;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, channel as ring};
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::StreamExt;
 use tracing::warn;
@@ -16,10 +17,11 @@ use tracing::warn;
 use crate::envelope::{Envelope, Incoming, Outgoing, TICK, node_subject};
 use crate::hub::Event;
 
-/// How many envelopes may wait for the relay. The hub never waits: it drops what comes on top.
-pub(crate) const QUEUE: usize = 64;
+/// How many envelopes may wait for the relay: one for each room, and some more. The hub never
+/// waits: what does not fit is lost.
+pub(crate) const QUEUE: usize = 1024;
 
-/// How many envelopes the ring keeps for a node that is behind.
+/// How many envelopes the ring keeps for a node that lags.
 const RING: usize = 64;
 
 /// How many characters of a reason are logged.
@@ -86,7 +88,7 @@ pub(crate) async fn run(link: Link, queue: Receiver<Outgoing>, events: Sender<Ev
 }
 
 async fn publish(node: &str, relay: &Relay, mut queue: Receiver<Outgoing>) {
-    while let Some(Outgoing { subject, envelope }) = queue.recv().await {
+    while let Some(Outgoing { subject, envelope, permit: _permit }) = queue.recv().await {
         match relay {
             // This node is alone.
             Relay::Local(ring) if ring.receiver_count() == 1 => {}
@@ -94,6 +96,8 @@ async fn publish(node: &str, relay: &Relay, mut queue: Receiver<Outgoing>) {
                 let (from, payload) = (node.into(), envelope.encode());
                 // Fails if no node is left.
                 let _ = ring.send(Arc::new(Message { from, subject, payload }));
+                // The other nodes go first: the ring is shorter than the queue.
+                yield_now().await;
             }
             // The client waits while its queue is full. It fails for a message that is too large
             // for the server.

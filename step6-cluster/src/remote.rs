@@ -1,4 +1,4 @@
-//! The side of a room that the other nodes see: the lines that it publishes, and the lines of theirs
+//! What a room exchanges with the other nodes: the lines that it publishes, and the lines of theirs
 //! that it shows.
 
 use std::mem;
@@ -8,15 +8,16 @@ use common::Line;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
+use crate::batch::Permit;
 use crate::envelope::{Kind, RoomLine, numbered};
 use crate::name::at;
 use crate::room::{BATCH, Room, list};
 
-/// How many bytes of lines of other nodes a room takes before its writers are done with them. More
-/// are missed: if the relay waited for one room, it would hold up the others.
+/// How many bytes of lines of other nodes may be in flight in a room. More lines are missed: if the
+/// relay waited for one room, it would hold up the others.
 const BUDGET: usize = 1024 * 1024;
 
-/// What the number of lost lines costs of the budget.
+/// The share of the budget for the number of lost lines.
 const NOTICE: usize = 32;
 
 /// What a room keeps for the other nodes, and about them.
@@ -45,7 +46,7 @@ impl Remote {
     /// Adds lines to those that are not published yet. Returns whether they fill a batch.
     pub(crate) fn push(&mut self, lines: impl IntoIterator<Item = RoomLine>) -> bool {
         for line in lines {
-            self.size += size(&line);
+            self.size += line.size();
             self.outgoing.push(line);
         }
         self.size >= BATCH
@@ -58,19 +59,25 @@ impl Remote {
         self.size = 0;
         (first, lines)
     }
+
+    /// A permit for lines of another node. `None`: too many bytes are in flight.
+    pub(crate) fn permit(&self, node: &str, lines: &[RoomLine]) -> Option<Permit> {
+        let size = |line: &RoomLine| line.size() + "@".len() + node.len();
+        let bytes = (NOTICE + lines.iter().map(size).sum::<usize>()).min(BUDGET) as u32;
+        let permit = self.budget.clone().try_acquire_many_owned(bytes);
+        permit.ok().map(Arc::new)
+    }
 }
 
 impl Room {
-    /// Adds lines of another node to the next batch, behind the number of those that were lost.
-    /// Returns whether the batch is full.
-    pub(crate) fn append_remote(&mut self, node: &str, lines: &[RoomLine]) -> bool {
-        let size = |line| size(line) + "@".len() + node.len();
-        let bytes = (NOTICE + lines.iter().map(size).sum::<usize>()).min(BUDGET) as u32;
-        let Ok(permit) = self.remote.budget.clone().try_acquire_many_owned(bytes) else {
-            self.miss(numbered(lines));
-            return false;
-        };
-        let permit = Arc::new(permit);
+    /// Adds lines of another node to the next batch, after the number of those that were lost. The
+    /// batch holds `permit`. Returns whether it is full.
+    pub(crate) fn append_remote(
+        &mut self,
+        node: &str,
+        lines: &[RoomLine],
+        permit: &Permit,
+    ) -> bool {
         self.announce_missed();
         let mut full = false;
         // Joins in a row are one notice, and so are leaves.
@@ -88,7 +95,7 @@ impl Room {
                 Kind::Did => Line::Action { name: &names[0], text },
                 Kind::Nick | Kind::Joined | Kind::Left => Line::Notice(&notice),
             };
-            full = self.append(&[], line, &permit);
+            full = self.append(&[], line, permit);
         }
         full
     }
@@ -108,10 +115,4 @@ impl Room {
         }
         missed > 0
     }
-}
-
-/// The size of a line as a room shows it: `NAME: TEXT` and its end. Other lines are a little
-/// longer.
-fn size(RoomLine(_, name, text): &RoomLine) -> usize {
-    name.len() + text.len() + ": \n".len()
 }

@@ -1,5 +1,6 @@
 //! Several nodes: joined in one process, or by a real `nats-server`.
 
+mod bursts;
 mod by_hand;
 mod crashes;
 mod hostile;

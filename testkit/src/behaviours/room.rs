@@ -6,7 +6,7 @@ use std::thread;
 
 use super::limits::count_in_notice;
 use super::names::{rename, two};
-use crate::{Chat, PATIENCE, Peer, peer};
+use crate::{Chat, PATIENCE, Peer, eventually, peer};
 
 /// Lines of a room reach only its members. Rooms are listed, and an empty room disappears.
 pub fn rooms_are_isolated(chat: &Chat) {
@@ -122,6 +122,9 @@ pub fn history_and_new_lines_have_no_gap_or_repeat(chat: &Chat) {
     sender.lines.until("a leave notice", |line| count_in_notice(line, "left") > 0);
     sender.writer().shutdown(Shutdown::Both).expect("open");
     sending.join().expect("no panic");
+    // The server still reads what was sent before.
+    let mut witness = server.peer();
+    eventually("the sender leaves", PATIENCE, || !witness.who().contains(&sender.name));
     let mut last = Peer::ungreeted(server.addr);
     last.lines.until("the lobby", |line| line == "* you are in lobby");
     let history = last.sync();
