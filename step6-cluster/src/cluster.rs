@@ -61,10 +61,10 @@ impl Hub {
             Body::Refused { from, to, full } => self.receive_refusal(&node, &from, &to, full),
             Body::Lines { room, id, first, lines } => {
                 self.receive_lines(&key, &room, id, first, lines);
+                self.check_limits(&key);
             }
             Body::Presence { rooms } => self.receive_presence(&key, rooms),
         }
-        self.forget_absurd(&key);
     }
 
     /// Whether to handle an envelope of a node. A node that has just started needs to know our

@@ -1,13 +1,16 @@
 //! What nodes send each other, and the checks of what arrives. Anybody with access to the relay can
 //! publish, so an envelope is input like any other.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{Line, MAX_TEXT};
+use common::{Line, MAX_TEXT, sanitize};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::name;
+use crate::nodes::RoomKey;
+use crate::room::ROOMS;
 
 /// The version of the format.
 const VERSION: u8 = 1;
@@ -15,18 +18,21 @@ const VERSION: u8 = 1;
 /// The maximum size of an envelope in bytes. By default, a NATS server takes 1 MiB. A full batch has
 /// about 810,000 bytes at most: 128 KiB of lines and one more line, and in JSON a control character
 /// has 6 bytes.
-const MAX_ENVELOPE: usize = 1_000_000;
+pub(crate) const MAX_ENVELOPE: usize = 1_000_000;
 
 /// The maximum number of clients of a node. All of them fit into one envelope: with 23 bytes for
 /// each name, and 90 for each of 2,000 rooms, it has 640,000 bytes.
 pub const MAX_CLIENTS: u16 = 20_000;
 
-/// The subject of the rosters. It matches [`ROOMS`], so that one subscription receives rosters and
+/// The maximum number of members of a node: the clients and the operator.
+pub(crate) const MEMBERS: usize = MAX_CLIENTS as usize + 1;
+
+/// The subject of the rosters. It matches [`ALL_ROOMS`], so that one subscription receives rosters and
 /// lines in their order. No room has this name: `@` is in no name.
 pub(crate) const PRESENCE: &str = "chat.v1.room.@presence";
 
 /// Matches the lines of all rooms, and the presence.
-pub(crate) const ROOMS: &str = "chat.v1.room.*";
+pub(crate) const ALL_ROOMS: &str = "chat.v1.room.*";
 
 /// The subject of the lines of a room. Subjects are case-sensitive, names are not.
 pub(crate) fn room_subject(room: &str) -> String {
@@ -102,6 +108,13 @@ pub(crate) struct Roster {
     pub(crate) members: Vec<String>,
 }
 
+impl Roster {
+    /// Tells the rooms of a node apart.
+    pub(crate) fn key(&self) -> RoomKey {
+        (name::key(&self.room), self.id)
+    }
+}
+
 /// What happened, the member, and the text or the member's new name.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RoomLine(pub(crate) Kind, pub(crate) String, pub(crate) String);
@@ -172,10 +185,17 @@ impl Body {
                 lines.iter().try_for_each(RoomLine::check)?;
                 first.checked_add(lines.len() as u64).map(drop).ok_or("too many lines".into())
             }
-            Self::Presence { rooms } => rooms.iter().try_for_each(|roster| {
-                name::check(&roster.room)?;
-                roster.members.iter().try_for_each(|member| name::check(member))
-            }),
+            Self::Presence { rooms } => {
+                let members: usize = rooms.iter().map(|roster| roster.members.len()).sum();
+                let distinct: BTreeSet<_> = rooms.iter().map(Roster::key).collect();
+                if rooms.len() > 2 * ROOMS || members > MEMBERS || distinct.len() < rooms.len() {
+                    return Err("more rooms or members than a node can have".into());
+                }
+                rooms.iter().try_for_each(|roster| {
+                    name::check(&roster.room)?;
+                    roster.members.iter().try_for_each(|member| name::check(member))
+                })
+            }
             Self::Private { from, to, text } => {
                 name::check(from)?;
                 name::check(to)?;
@@ -213,7 +233,8 @@ impl RoomLine {
         match kind {
             Kind::Said | Kind::Did => check_text(text),
             Kind::Nick => name::check(text),
-            Kind::Joined | Kind::Left => Ok(()),
+            Kind::Joined | Kind::Left if text.is_empty() => Ok(()),
+            Kind::Joined | Kind::Left => Err("a join or leave with a text".into()),
         }
     }
 }
@@ -225,8 +246,10 @@ pub(crate) fn numbered(lines: &[RoomLine]) -> u64 {
 
 /// What the text contains is checked where it is shown: `Line` replaces control characters.
 fn check_text(text: &str) -> Result<(), String> {
-    if text.len() > MAX_TEXT {
-        return Err(format!("a text of {} bytes, more than {MAX_TEXT}", text.len()));
+    // Of the bytes that a client sends, each may become a character of three bytes.
+    const LIMIT: usize = 3 * MAX_TEXT;
+    if text.len() > MAX_TEXT && sanitize(text).len() > LIMIT {
+        return Err(format!("a text of {} bytes, more than {LIMIT} when shown", text.len()));
     }
     Ok(())
 }

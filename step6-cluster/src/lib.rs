@@ -11,7 +11,7 @@
 //! are new:
 //!
 //! - *The hub never waits for the relay.* [`relay`] is a task of its own behind a bounded queue.
-//!   What does not fit is lost, and the clients of this node do not notice.
+//!   What does not fit is lost; the clients of this node receive a notice, and go on.
 //! - *Lost lines are counted.* The relay delivers at most once. Each node numbers what is said in
 //!   its rooms, so the others know exactly how many lines they have missed.
 //! - *Members are a state.* Joins and leaves travel with the lines, in order. Every two seconds, a

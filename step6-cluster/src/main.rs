@@ -29,7 +29,7 @@ Examples:
   RUST_LOG=info step6-cluster server";
 
 /// The maximum number of nodes in one process. Their names are `a` to `z`.
-const NODES: usize = 26;
+const LOCAL_NODES: usize = 26;
 
 /// How many lines of the log may wait for a stderr that nobody reads. More are dropped.
 const LOG: usize = 1024;
@@ -48,7 +48,7 @@ enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
         /// The addresses to listen on, one for each node; with port 0, the OS chooses a free port
-        #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080", num_args = 1..=NODES)]
+        #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080", num_args = 1..=LOCAL_NODES)]
         addrs: Vec<String>,
         /// The URL of a NATS server that joins this node with others; then there is one ADDR
         #[arg(long, value_name = "URL", requires = "node")]
@@ -90,7 +90,12 @@ fn main() -> ExitCode {
     {
         Cli::command().error(ErrorKind::ValueValidation, error).exit();
     }
-    let result = runtime(&command).and_then(|runtime| runtime.block_on(run(command)));
+    let result = runtime(&command).and_then(|runtime| {
+        let result = runtime.block_on(run(command));
+        // Does not wait for the name of a relay that DNS does not find.
+        runtime.shutdown_background();
+        result
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -47,7 +47,7 @@ impl Hub {
         };
         let Some(local) = self.rooms.get_mut(&id) else { return };
         local.miss(missed);
-        let Some(permit) = local.remote.permit(&name, &lines) else {
+        let Some(permit) = local.remote.permit_lines(&name, &lines) else {
             // Joins and leaves are not applied, either: the next roster shows them.
             return local.miss(said);
         };

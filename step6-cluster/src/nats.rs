@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc::{Sender, channel};
 use tracing::{debug, warn};
 
-use crate::envelope::{ROOMS, node_subject};
+use crate::envelope::{ALL_ROOMS, MAX_ENVELOPE, node_subject};
 use crate::relay::{Link, Relay, Subscription};
 
 /// How many messages of NATS may wait in the client for the hub. It drops what comes on top.
@@ -19,8 +19,8 @@ const RECEIVED: usize = 512;
 /// How many messages may wait in the client for its connection.
 const SENT: usize = 16;
 
-/// How often the client of NATS asks a silent server whether it is still there. If it stays silent
-/// for three times as long, the connection is lost.
+/// How often the NATS library asks a silent server whether it is still there. If two questions have
+/// no answer after three times as long, the connection is lost.
 const PING: Duration = Duration::from_millis(500);
 
 /// How long the client may take to connect, and how long it pauses before the next attempt.
@@ -33,13 +33,16 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, a URL that is none, or a server that refuses or does not answer.
+    /// A file that cannot be read, a URL of another form, or a server that refuses, does not answer
+    /// or takes no full envelope.
     pub async fn nats(node: String, url: &str, credentials: Option<&Path>) -> io::Result<Self> {
         let (states, connected) = channel(1);
-        let server: ServerAddr = url.parse()?;
+        let server = parse(url)?;
         let mut options = authorize(ConnectOptions::new(), &server)
             .name(&node)
             .no_echo()
+            // A server of which another server tells need not use TLS.
+            .ignore_discovered_servers()
             .ping_interval(PING)
             .connection_timeout(CONNECT_TIMEOUT)
             .reconnect_delay_callback(
@@ -51,12 +54,27 @@ impl Link {
         if let Some(path) = credentials {
             options = options.credentials_file(path).await?;
         }
-        let client = options.connect(server).await.map_err(other)?;
-        let rooms = client.subscribe(ROOMS).await.map_err(other)?;
-        let private = client.subscribe(node_subject(&node)).await.map_err(other)?;
+        let client = options.connect(without_password(server)?).await.map_err(as_text)?;
+        let limit = client.server_info().max_payload;
+        if limit < MAX_ENVELOPE {
+            let reason = format!("it takes {limit} bytes in a message, less than {MAX_ENVELOPE}");
+            return Err(io::Error::other(reason));
+        }
+        let rooms = client.subscribe(ALL_ROOMS).await.map_err(as_text)?;
+        let private = client.subscribe(node_subject(&node)).await.map_err(as_text)?;
         let subscription = Subscription::Nats { rooms, private, connected };
         Ok(Self { node, relay: Relay::Nats(client), subscription })
     }
+}
+
+/// Checks the URL. The client would also take those of web sockets, and use no TLS for them.
+fn parse(url: &str) -> io::Result<ServerAddr> {
+    let server: ServerAddr = url.parse()?;
+    if !matches!(server.scheme(), "nats" | "tls") {
+        let reason = "expected nats://HOST:PORT or tls://HOST:PORT";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    Ok(server)
 }
 
 /// Takes the user and the password, or the token, from the URL. The client does not.
@@ -69,8 +87,16 @@ fn authorize(options: ConnectOptions, server: &ServerAddr) -> ConnectOptions {
     }
 }
 
+/// The URL as it may be logged.
+fn without_password(server: ServerAddr) -> io::Result<ServerAddr> {
+    let mut url = server.into_inner();
+    // Fails for a URL without a host, which `connect` refuses.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    ServerAddr::from_url(url)
+}
+
 /// The error as text: it says its cause already, which `main` would repeat.
-fn other(error: impl Error) -> io::Error {
+fn as_text(error: impl Error) -> io::Error {
     io::Error::other(error.to_string())
 }
 

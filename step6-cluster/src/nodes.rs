@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, TryAcquireError};
 
-use crate::envelope::{Body, Envelope, Kind, MAX_CLIENTS, Outgoing, RoomLine, Roster};
+use crate::envelope::{Body, Envelope, Kind, MEMBERS, Outgoing, RoomLine, Roster};
 use crate::name::{self, at};
 use crate::room::ROOMS;
 
@@ -174,12 +174,17 @@ impl Node {
         Some(restarted)
     }
 
-    /// Whether it has more rooms or members than a node can have. Then another program uses its
-    /// name.
-    pub(crate) fn is_absurd(&self) -> bool {
+    /// Forgets empty rooms, if there are many. Returns whether the rest is still more than a node
+    /// can have. Then another program uses its name.
+    pub(crate) fn exceeds_limits(&mut self) -> bool {
+        if self.rooms.len() > 2 * ROOMS {
+            // Of an unknown room, the first line says nothing about lost lines any more.
+            self.rooms.retain(|_, room| !room.members.is_empty());
+            self.complete = false;
+        }
         let members: usize = self.rooms.values().map(|room| room.members.len()).sum();
-        // The open rooms and those that were removed. The clients and the operator.
-        self.rooms.len() > 2 * ROOMS || members > usize::from(MAX_CLIENTS) + 1
+        // A member that changes the room is in two rooms for a moment.
+        self.rooms.len() > 2 * ROOMS || members > 2 * MEMBERS
     }
 
     /// The room of this name and id; a new one if the node has just opened it.

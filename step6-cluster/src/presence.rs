@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::mem;
 
-use common::Line;
 use tracing::{info, warn};
 
 use crate::envelope::{Body, PRESENCE, Roster};
@@ -47,6 +46,8 @@ impl Hub {
 
     /// Publishes the last lines, and that this node ends: it has no rooms.
     pub(crate) fn publish_end(&mut self) {
+        // A full queue may have space by now.
+        self.cluster.lost = !self.cluster.connected;
         self.publish_all_lines();
         // If it fails, the other nodes notice the silence.
         let _ = self.publish(PRESENCE.into(), Body::Presence { rooms: Vec::new() });
@@ -59,8 +60,7 @@ impl Hub {
 
     /// Takes over the rooms of another node.
     pub(crate) fn receive_presence(&mut self, key: &str, rosters: Vec<Roster>) {
-        let key_of = |roster: &Roster| (name::key(&roster.room), roster.id);
-        let listed: BTreeSet<_> = rosters.iter().map(key_of).collect();
+        let listed: BTreeSet<_> = rosters.iter().map(Roster::key).collect();
         // First, so that a member that is in a new room of the same name leaves before it joins.
         if let Some(node) = self.cluster.nodes.get(key) {
             let removed = node.rooms.keys().filter(|room| !listed.contains(*room)).cloned();
@@ -104,7 +104,7 @@ impl Hub {
         for (names, what) in [(left, "left"), (joined, "joined")] {
             if !names.is_empty() {
                 let notice = format!("{} {what}", list(names.into_iter()));
-                room.draft.push(&[], Line::Notice(&notice));
+                room.notify_remote(&notice);
                 self.unflushed.insert(*id);
             }
         }
@@ -125,10 +125,12 @@ impl Hub {
     }
 
     /// Forgets a node with more rooms or members than a node can have.
-    pub(crate) fn forget_absurd(&mut self, key: &str) {
-        if let Some(node) = self.cluster.nodes.get(key).filter(|node| node.is_absurd()) {
+    pub(crate) fn check_limits(&mut self, key: &str) {
+        let Some(node) = self.cluster.nodes.get_mut(key) else { return };
+        if node.exceeds_limits() {
             warn!(node = node.name, "a node with too many rooms or members is forgotten");
-            self.empty_rooms(key, node.rooms.keys().cloned().collect());
+            let rooms = node.rooms.keys().cloned().collect();
+            self.empty_rooms(key, rooms);
             self.cluster.nodes.remove(key);
         }
     }

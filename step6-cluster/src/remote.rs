@@ -61,9 +61,13 @@ impl Remote {
     }
 
     /// A permit for lines of another node. `None`: too many bytes are in flight.
-    pub(crate) fn permit(&self, node: &str, lines: &[RoomLine]) -> Option<Permit> {
+    pub(crate) fn permit_lines(&self, node: &str, lines: &[RoomLine]) -> Option<Permit> {
         let size = |line: &RoomLine| line.size() + "@".len() + node.len();
-        let bytes = (NOTICE + lines.iter().map(size).sum::<usize>()).min(BUDGET) as u32;
+        self.permit(lines.iter().map(size).sum())
+    }
+
+    fn permit(&self, bytes: usize) -> Option<Permit> {
+        let bytes = (NOTICE + bytes).min(BUDGET) as u32;
         let permit = self.budget.clone().try_acquire_many_owned(bytes);
         permit.ok().map(Arc::new)
     }
@@ -78,7 +82,7 @@ impl Room {
         lines: &[RoomLine],
         permit: &Permit,
     ) -> bool {
-        self.announce_missed();
+        self.append_missed(permit);
         let mut full = false;
         // Joins in a row are one notice, and so are leaves.
         for run in lines.chunk_by(|a, b| a.0 == b.0 && matches!(a.0, Kind::Joined | Kind::Left)) {
@@ -100,19 +104,33 @@ impl Room {
         full
     }
 
+    /// Adds a notice about other nodes to the next batch. If too many bytes are in flight, it is
+    /// lost: `/who` shows the truth.
+    pub(crate) fn notify_remote(&mut self, notice: &str) {
+        if let Some(permit) = self.remote.permit(notice.len()) {
+            self.append(&[], Line::Notice(notice), &permit);
+        }
+    }
+
     /// Counts lines of other nodes that were lost.
     pub(crate) fn miss(&mut self, lines: u64) {
         // The number came from another node, so it may be any.
         self.remote.missed = self.remote.missed.saturating_add(lines);
     }
 
-    /// Adds the number of lines that were lost to the next batch. Returns whether there were any.
+    /// Adds the number of lines that were lost to the next batch, unless too many bytes are in
+    /// flight. Returns whether it did.
     pub(crate) fn announce_missed(&mut self) -> bool {
+        let permit = (self.remote.missed > 0).then(|| self.remote.permit(0)).flatten();
+        permit.iter().for_each(|permit| self.append_missed(permit));
+        permit.is_some()
+    }
+
+    fn append_missed(&mut self, permit: &Permit) {
         let missed = mem::take(&mut self.remote.missed);
         if missed > 0 {
             warn!(room = self.name, missed, "lines of other nodes were lost");
-            self.draft.push(&[], Line::Error(&format!("missed {missed} lines")));
+            self.append(&[], Line::Error(&format!("missed {missed} lines")), permit);
         }
-        missed > 0
     }
 }

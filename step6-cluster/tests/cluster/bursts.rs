@@ -57,14 +57,17 @@ fn a_burst_of_rooms_does_not_fill_the_queue() {
         let burst: String = (0..3000).map(|n| format!("/join r{n}\nhello\n")).collect();
         ann.writer().write_all(burst.as_bytes()).unwrap();
         for peer in [&mut ann, &mut amy, &mut bob] {
-            sync_without_loss(peer);
+            let lines = sync_without_loss(peer);
+            // No node takes the other for another program.
+            assert!(!lines.iter().any(|line| line.contains("server@")), "{lines:?}");
         }
         // All other rooms are closed, here and there.
         for peer in [&mut amy, &mut bob] {
             eventually("only one room is left", PATIENCE, || {
                 peer.send_line("/rooms");
-                let (_, rooms) =
+                let (before, rooms) =
                     peer.lines.until("the rooms", |line| line.starts_with("* rooms: "));
+                assert!(!before.iter().any(|line| line.contains("server@")), "{before:?}");
                 rooms.matches(", r").count() == 1 && rooms.contains("r2999 (1")
             });
         }

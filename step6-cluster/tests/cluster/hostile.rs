@@ -179,21 +179,50 @@ fn a_large_roster_fits_into_short_lines() {
 }
 
 #[test]
-fn a_node_with_too_many_members_is_forgotten() {
+fn a_node_with_too_many_members_is_refused_or_forgotten() {
     on_nats(Machine::Shared, 1, |cluster| {
         let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
         let mut node = Node::new(cluster, "z");
-        let members: Vec<_> = (0..30_000).map(|n| format!("member-{n}")).collect();
+        let members: Vec<_> = (0..45_000).map(|n| format!("m-{n}")).collect();
         let members: Vec<_> = members.iter().map(String::as_str).collect();
         node.present(0, &members);
-        expect_warning(cluster, "too many members");
-        let joined = ann.lines.next().unwrap();
-        assert!(joined.ends_with(" and 29992 more joined"), "{joined}");
-        let left = ann.lines.next().unwrap();
-        assert!(left.ends_with(" and 29992 more left"), "{left}");
+        expect_warning(cluster, "more rooms or members");
+        // Half of them as a roster, and the others one by one.
+        node.present(0, &members[..20_000]);
+        let joins: Vec<_> = members[20_000..].iter().map(|name| ["joined", name, ""]).collect();
+        node.say(0, &joins);
+        expect_warning(cluster, "too many rooms or members");
+        for notice in ["and 19992 more joined", "and 24992 more joined", "and 44992 more left"] {
+            let line = ann.lines.next().unwrap();
+            assert!(line.ends_with(notice), "{line}");
+        }
         assert_eq!(ann.who(), ["server", "ann", "amy"]);
         amy.sync();
         expect_service(&mut ann, &mut amy, "still here");
+    });
+}
+
+#[test]
+fn a_flood_of_rosters_needs_little_memory() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [ann, amy] = cluster.people(["ann", "amy"]);
+        let mut node = Node::new(cluster, "z");
+        let mut never_reads = TcpStream::connect(cluster.addr(0)).unwrap();
+        never_reads.write_all(b"hello\n").unwrap();
+        // Each of them changes the members of the lobby 2,000 times.
+        for n in 0..200 {
+            let roster =
+                |id| json!({"room": "lobby", "id": id + n % 2, "next": n, "members": ["m"]});
+            let rooms: Vec<_> = (0..2000).map(|id| roster(2 * id)).collect();
+            node.publish(PRESENCE, &json!({"presence": {"rooms": rooms}}));
+        }
+        let [mut ann, mut amy] = [ann, amy];
+        amy.send_line("still here");
+        ann.lines.until("a line", |line| line == "amy: still here");
+        if let Some(peak) = system::peak_memory(cluster.process(0).id()) {
+            println!("{} KiB", peak / 1024);
+            assert!(peak < 64 << 20, "{peak} bytes");
+        }
     });
 }
 

@@ -35,6 +35,22 @@ fn lines_and_actions_reach_every_node() {
     });
 }
 
+/// Bytes that are not UTF-8 grow: each becomes U+FFFD, which has three bytes.
+#[test]
+fn a_line_that_grows_reaches_every_node() {
+    on_each_relay(2, |cluster| {
+        let [ann, mut bob, mut amy] = cluster.people(["ann", "bob", "amy"]);
+        let long = [b"before\n", [0x80; 4096].as_slice(), b"\n", &[1; 4096], b"\nafter\n"].concat();
+        ann.writer().write_all(&long).unwrap();
+        let grown = "\u{fffd}".repeat(4096);
+        for (reader, author) in [(&mut bob, "ann@a"), (&mut amy, "ann")] {
+            for text in ["before", &grown, &grown, "after"] {
+                reader.lines.expect(&format!("{author}: {text}"));
+            }
+        }
+    });
+}
+
 #[test]
 fn an_at_sign_cannot_be_imitated() {
     on_each_relay(2, |cluster| {

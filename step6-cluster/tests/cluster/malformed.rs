@@ -43,7 +43,7 @@ fn malformed(node: &mut Node) -> Vec<(&'static str, Vec<u8>)> {
         with("a kind of line", &|envelope| envelope["body"]["lines"]["lines"][0][0] = json!(kind));
     }
     with("numbers that overflow", &|envelope| envelope["body"]["lines"]["first"] = json!(u64::MAX));
-    let long = "x".repeat(4097);
+    let long = "x".repeat(3 * 4096 + 1);
     with("a long text", &|envelope| envelope["body"]["lines"]["lines"][0][2] = json!(long));
     with("a long action", &|envelope| {
         envelope["body"]["lines"]["lines"][0] = json!(["did", "zoe", long]);

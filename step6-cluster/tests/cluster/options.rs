@@ -69,11 +69,41 @@ fn a_relay_that_cannot_be_reached_is_reported() {
         "nats://",
         "nats://no such host",
         "nats://no-such-host.invalid",
+        "ws://ann:secret@127.0.0.1:4222",
+        "wss://ann:secret@127.0.0.1:4222",
     ] {
         let (code, stderr) = run(&["127.0.0.1:0", "--relay", url, "--node", "b"]);
         println!("{url}: {stderr}");
         assert_eq!((code, stderr.lines().count()), (1, 1), "{url}: {stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
     }
+}
+
+#[test]
+fn the_log_does_not_contain_the_password() {
+    let Some(mut nats) = Nats::start_with(&["--user", "ann", "--pass", "secret"]) else { return };
+    let url = format!("nats://ann:secret@{}", nats.addr());
+    let args = ["server", "127.0.0.1:0", "--relay", &url, "--node", "b"];
+    let mut command = chat().command(&args);
+    let mut process = Process::start(command.env("RUST_LOG", "trace"), End::Piped, End::Piped);
+    process.listening();
+    nats.restart();
+    process.stdout.until("the relay", |line| line == "* relay back");
+    process.signal("TERM");
+    assert_eq!(process.exit_within(LIMIT), 0);
+    let log = process.stderr_text();
+    assert!(log.contains("event: connected") && !log.contains("secret"), "{log}");
+}
+
+#[test]
+fn a_relay_with_a_small_limit_is_reported() {
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    let config = format!("{folder}/small-messages.conf");
+    std::fs::write(&config, "max_payload: 64KB\n").unwrap();
+    let Some(nats) = Nats::start_with(&["--config", &config]) else { return };
+    let (code, stderr) = run(&["127.0.0.1:0", "--relay", &nats.url(), "--node", "b"]);
+    assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
+    assert!(stderr.contains("less than 1000000"), "{stderr}");
 }
 
 #[test]
