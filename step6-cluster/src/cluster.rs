@@ -30,7 +30,7 @@ impl Hub {
     }
 
     fn tick(&mut self) {
-        self.regain_relay();
+        self.restore_relay();
         self.expire_nodes();
         for (id, room) in &mut self.rooms {
             if room.announce_missed() {
@@ -82,7 +82,7 @@ impl Hub {
         let node = nodes.entry(key.into()).or_insert_with(|| Node::new(name, epoch));
         let accepted = node.accept(epoch, seq);
         if !known || accepted == Some(true) {
-            info!(name, epoch, "a node started");
+            info!(name, epoch, "a new node, or a new epoch");
             self.cluster.published = None;
         }
         accepted.is_some()
@@ -102,7 +102,7 @@ impl Hub {
         }
     }
 
-    fn regain_relay(&mut self) {
+    fn restore_relay(&mut self) {
         if self.cluster.lost && self.cluster.is_ready() {
             self.cluster.lost = false;
             warn!("the relay is back");

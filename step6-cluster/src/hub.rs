@@ -123,7 +123,7 @@ pub(crate) struct Member {
 }
 
 impl Hub {
-    /// A hub whose only member is the operator, with its outbox; no member without an operator.
+    /// A hub with an empty lobby, or with the operator in it.
     /// Rooms remember the last `history` lines said.
     pub(crate) fn new(operator: Option<Outbox>, history: usize, cluster: Cluster) -> Self {
         let mut hub = Self {

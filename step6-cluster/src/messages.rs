@@ -23,6 +23,16 @@ impl Hub {
         }
     }
 
+    /// Publishes what happened at last in a room. If many rooms are removed at once, the next roster
+    /// says that the members have left, and how many lines are lost.
+    pub(crate) fn publish_last_lines(&mut self, id: RoomId) {
+        if self.cluster.has_space() {
+            self.publish_lines(id);
+        } else {
+            self.room(id).remote.take();
+        }
+    }
+
     /// Publishes what happened in all rooms.
     pub(crate) fn publish_all_lines(&mut self) {
         self.unflushed.clone().into_iter().for_each(|id| self.publish_lines(id));
@@ -105,7 +115,7 @@ impl Hub {
         }
     }
 
-    /// Tells the author of a private message why it was not delivered.
+    /// Answers the author of a private message why it was not delivered.
     pub(crate) fn receive_refusal(&mut self, node: &str, from: &str, to: &str, full: bool) {
         if let Some(author) = self.names.get(&name::key(from)) {
             let to = at(to, node);

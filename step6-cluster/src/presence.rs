@@ -61,7 +61,7 @@ impl Hub {
     /// Takes over the rooms of another node.
     pub(crate) fn receive_presence(&mut self, key: &str, rosters: Vec<Roster>) {
         let listed: BTreeSet<_> = rosters.iter().map(Roster::key).collect();
-        // First, so that a member that is in a new room of the same name leaves before it joins.
+        // First: if a room was removed and opened again, its members leave before they join.
         if let Some(node) = self.cluster.nodes.get(key) {
             let removed = node.rooms.keys().filter(|room| !listed.contains(*room)).cloned();
             self.empty_rooms(key, removed.collect());

@@ -31,7 +31,7 @@ const REASON: usize = 200;
 #[derive(Debug)]
 pub(crate) enum Relay {
     /// Joins the nodes of one process. A ring keeps the last messages for all of them, and a node
-    /// that is too far behind loses the oldest.
+    /// that lags too far loses the oldest.
     Local(broadcast::Sender<Arc<Message>>),
     /// Joins the nodes of many processes through a NATS server.
     Nats(Client),
@@ -45,7 +45,7 @@ pub(crate) struct Message {
     payload: Vec<u8>,
 }
 
-/// What a node receives from the relay.
+/// The source of what a node receives from the relay.
 #[derive(Debug)]
 pub(crate) enum Subscription {
     Local(broadcast::Receiver<Arc<Message>>),
@@ -141,7 +141,7 @@ impl Subscription {
                     Ok(message) => Envelope::decode(&message.payload),
                     // The numbers in the next envelopes show how many lines are missing.
                     Err(RecvError::Lagged(envelopes)) => {
-                        warn!(envelopes, "the node is behind: the ring has overwritten envelopes");
+                        warn!(envelopes, "the node lags: the ring has overwritten envelopes");
                         continue;
                     }
                     Err(RecvError::Closed) => pending().await,

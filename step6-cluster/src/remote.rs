@@ -31,7 +31,7 @@ pub(crate) struct Remote {
     pub(crate) next: u64,
     /// A permit for each byte of lines of other nodes that may still be in flight.
     budget: Arc<Semaphore>,
-    /// How many lines of other nodes were lost since the members were last told.
+    /// How many lines of other nodes were lost since the last `missed` line.
     missed: u64,
 }
 

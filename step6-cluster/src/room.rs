@@ -22,8 +22,8 @@ pub(crate) const LOBBY: RoomId = 0;
 /// The maximum number of rooms.
 pub(crate) const ROOMS: usize = 1000;
 
-/// A draft is full when it has this many bytes: it is sent even if a batch is in flight. The relay
-/// has room for many batches, so they are smaller than in step 5.
+/// A draft is full when it has this many bytes: it is sent even if a batch is in flight. Many
+/// batches may wait for the relay, so they are smaller than in step 5.
 pub(crate) const BATCH: usize = 128 * 1024;
 
 /// How many names a notice shows.

@@ -89,14 +89,9 @@ impl Hub {
     }
 
     fn remove_room(&mut self, id: RoomId) {
-        // The other nodes learn that the last members have left. If many rooms are removed at once,
-        // the next roster says it, and how many lines are lost.
+        // The other nodes learn that the last members have left.
         self.room(id).announce();
-        if self.cluster.has_space() {
-            self.publish_lines(id);
-        } else {
-            self.room(id).remote.take();
-        }
+        self.publish_last_lines(id);
         if let Some(removed) = self.rooms.remove(&id) {
             self.room_ids.remove(&name::key(&removed.name));
             self.unflushed.remove(&id);
