@@ -4,7 +4,7 @@
 //! subscriptions, each with a queue of its own. When both queues hold messages, nothing tells which
 //! was sent first, and no order of the branches is right. One subscription keeps the order.
 //!
-//! Avoided in: `step6-cluster/src/envelope.rs`, `ROOMS`
+//! Avoided in: `step6-cluster/src/envelope.rs`, `ALL_ROOMS`
 
 use tokio::select;
 use tokio::sync::mpsc::{Receiver, Sender, channel};

@@ -22,10 +22,13 @@ impl Copy {
         for path in String::from_utf8_lossy(&listed.stdout).split_terminator('\0') {
             let (from, to) = (root().join(path), copy.0.join(path));
             // A file that is deleted but not yet committed is still listed.
-            let Ok(content) = fs::read(&from) else { continue };
+            let Ok(mut content) = fs::read(&from) else { continue };
+            if path == "Cargo.toml" {
+                content = with_all_features(&String::from_utf8_lossy(&content))?.into_bytes();
+            }
             if !fs::read(&to).is_ok_and(|copied| copied == content) {
                 fs::create_dir_all(to.parent().expect("a folder"))?;
-                fs::copy(from, &to)?;
+                fs::write(&to, content)?;
             }
             kept.insert(to);
         }
@@ -63,6 +66,25 @@ impl Copy {
         let noise = String::from_utf8_lossy(&built.stderr);
         if noise.is_empty() { Ok(()) } else { Err(format!("the compiler warns:\n{noise}")) }
     }
+}
+
+/// The manifest of the workspace, in which some dependencies have all the features that any member
+/// wants. So cargo does not build them, and all that depends on them, once more for each step.
+fn with_all_features(manifest: &str) -> io::Result<String> {
+    let mut lines: Vec<_> = manifest.lines().map(str::to_owned).collect();
+    for dependency in ["mio", "rustix", "tokio"] {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--workspace", "--offline", "--depth", "0", "--format", "{f}"]);
+        let tree = cargo.args(["--invert", dependency]).current_dir(root()).output()?;
+        let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
+        let features = tree.lines().next().unwrap_or_default().replace(',', "\", \"");
+        let prefix = format!("{dependency} = ");
+        for line in lines.iter_mut().filter(|line| line.starts_with(&prefix)) {
+            let version = line.split('"').nth(1).expect("a version");
+            *line = format!("{prefix}{{ version = \"{version}\", features = [\"{features}\"] }}");
+        }
+    }
+    Ok(lines.join("\n") + "\n")
 }
 
 fn succeed(failure: &str, output: io::Result<Output>) -> Result<Output, String> {

@@ -56,25 +56,12 @@ fn indent(text: &str) -> String {
     text.lines().map(|line| format!("  | {line}\n")).collect()
 }
 
-/// Step 6 needs the NATS client, which takes minutes to build in the copy.
-const STEP6: &str = "docs/step6.md";
-
 /// Outside the tasks, too: commands with their output directly behind them.
 #[test]
 fn commands_print_the_output_below_them() {
-    check_commands(|page| page != STEP6);
-}
-
-#[test]
-#[ignore = "builds the NATS client in the copy"]
-fn commands_of_step6_print_the_output_below_them() {
-    check_commands(|page| page == STEP6);
-}
-
-fn check_commands(chosen: fn(&str) -> bool) {
     let _copy = COPY.lock().unwrap_or_else(|error| error.into_inner());
     let mut checked = 0;
-    for page in pages().into_iter().filter(|page| chosen(page)) {
+    for page in pages() {
         let text = read(&page);
         for pair in fences(&text).windows(2) {
             let [commands, output] = pair else { continue };
@@ -118,7 +105,6 @@ fn step5() {
 }
 
 #[test]
-#[ignore = "builds the NATS client in the copy"]
 fn step6() {
     check("step6", 6);
 }
