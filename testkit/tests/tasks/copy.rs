@@ -72,7 +72,7 @@ impl Copy {
 /// wants. So cargo does not build them, and all that depends on them, once more for each step.
 fn with_all_features(manifest: &str) -> io::Result<String> {
     let mut lines: Vec<_> = manifest.lines().map(str::to_owned).collect();
-    for dependency in ["mio", "rustix", "tokio"] {
+    for dependency in ["rustix", "tokio"] {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["tree", "--workspace", "--offline", "--depth", "0", "--format", "{f}"]);
         let tree = cargo.args(["--invert", dependency]).current_dir(root()).output()?;
