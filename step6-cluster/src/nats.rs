@@ -13,23 +13,23 @@ use tracing::{debug, warn};
 use crate::envelope::{ALL_ROOMS, MAX_ENVELOPE, node_subject};
 use crate::relay::{Link, Relay, Subscription};
 
-/// How many messages of NATS may wait in the client for the hub. It drops what comes on top.
+/// How many messages may wait in the NATS library for the hub. It drops what comes on top.
 const RECEIVED: usize = 512;
 
-/// How many messages may wait in the client for its connection.
+/// How many messages may wait in the NATS library for its connection.
 const SENT: usize = 16;
 
 /// How often the NATS library asks a silent server whether it is still there. If two questions have
 /// no answer after three times as long, the connection is lost.
 const PING: Duration = Duration::from_millis(500);
 
-/// How long the client may take to connect, and how long it pauses before the next attempt.
+/// How long an attempt to connect may take, and how long the pause before the next one is.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const RECONNECT: Duration = Duration::from_millis(250);
 
 impl Link {
     /// Connects a node to a NATS server. The URL may hold a user and a password, or a token; a file
-    /// may hold credentials. The client reconnects by itself.
+    /// may hold credentials. The library reconnects by itself.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Link {
     }
 }
 
-/// Checks the URL. The client would also take those of web sockets, and use no TLS for them.
+/// Checks the URL. The library would also take those of web sockets, and use no TLS for them.
 fn parse(url: &str) -> io::Result<ServerAddr> {
     let server: ServerAddr = url.parse()?;
     if !matches!(server.scheme(), "nats" | "tls") {
@@ -77,7 +77,7 @@ fn parse(url: &str) -> io::Result<ServerAddr> {
     Ok(server)
 }
 
-/// Takes the user and the password, or the token, from the URL. The client does not.
+/// Takes the user and the password, or the token, from the URL. The library does not.
 fn authorize(options: ConnectOptions, server: &ServerAddr) -> ConnectOptions {
     let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
     match (server.username().map(decode), server.password().map(decode)) {

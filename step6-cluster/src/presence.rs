@@ -68,7 +68,7 @@ impl Hub {
         }
         rosters.into_iter().for_each(|roster| self.receive_roster(key, roster));
         if let Some(node) = self.cluster.nodes.get_mut(key) {
-            node.rooms.retain(|room, _| listed.contains(room));
+            node.rooms.retain(|key, room| listed.contains(key) || !room.members.is_empty());
             node.complete = true;
         }
     }
@@ -92,21 +92,24 @@ impl Hub {
         rooms.iter().for_each(|room| self.replace_members(key, room, BTreeSet::new()));
     }
 
-    /// Replaces the members of a node in a room. The members here see the difference.
+    /// Replaces the members of a node in a room. The members here see the difference. If their room
+    /// takes no more at the moment, nothing changes: the next roster or tick tries again.
     fn replace_members(&mut self, key: &str, room: &RoomKey, members: BTreeSet<String>) {
         let node = self.cluster.nodes.get_mut(key);
         let Some(remote) = node.and_then(|node| node.rooms.get_mut(room)) else { return };
         let before = mem::replace(&mut remote.members, members);
         let left: Vec<_> = before.difference(&remote.members).collect();
         let joined: Vec<_> = remote.members.difference(&before).collect();
-        let Some(id) = self.room_ids.get(&room.0) else { return };
+        let changes = [(left, "left"), (joined, "joined")].into_iter();
+        let changes = changes.filter(|(names, _)| !names.is_empty());
+        let notices = changes.map(|(names, what)| format!("{} {what}", list(names.into_iter())));
+        let notices: Vec<_> = notices.collect();
+        let Some(id) = self.room_ids.get(&room.0).filter(|_| !notices.is_empty()) else { return };
         let Some(room) = self.rooms.get_mut(id) else { return };
-        for (names, what) in [(left, "left"), (joined, "joined")] {
-            if !names.is_empty() {
-                let notice = format!("{} {what}", list(names.into_iter()));
-                room.notify_remote(&notice);
-                self.unflushed.insert(*id);
-            }
+        if room.append_notices(&notices) {
+            self.unflushed.insert(*id);
+        } else {
+            remote.members = before;
         }
     }
 
@@ -118,7 +121,10 @@ impl Hub {
             node.silent = node.silent.saturating_add(1);
             if node.silent == SILENT {
                 info!(node = node.name, "a node is gone");
-                gone.push((key.clone(), node.rooms.keys().cloned().collect()));
+            }
+            if node.is_gone() {
+                let rooms = node.rooms.iter().filter(|(_, room)| !room.members.is_empty());
+                gone.push((key.clone(), rooms.map(|(key, _)| key.clone()).collect()));
             }
         }
         gone.into_iter().for_each(|(key, rooms)| self.empty_rooms(&key, rooms));

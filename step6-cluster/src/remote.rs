@@ -104,12 +104,15 @@ impl Room {
         full
     }
 
-    /// Adds a notice about other nodes to the next batch. If too many bytes are in flight, it is
-    /// lost: `/who` shows the truth.
-    pub(crate) fn notify_remote(&mut self, notice: &str) {
-        if let Some(permit) = self.remote.permit(notice.len()) {
+    /// Adds notices about other nodes to the next batch, unless too many bytes are in flight.
+    /// Returns whether it did.
+    pub(crate) fn append_notices(&mut self, notices: &[String]) -> bool {
+        let bytes = notices.iter().map(String::len).sum();
+        let Some(permit) = self.remote.permit(bytes) else { return false };
+        for notice in notices {
             self.append(&[], Line::Notice(notice), &permit);
         }
+        true
     }
 
     /// Counts lines of other nodes that were lost.
