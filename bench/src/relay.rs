@@ -107,7 +107,7 @@ impl Series {
     fn new((name, start): (&str, Start)) -> anyhow::Result<Self> {
         let (mut name, mut start) = (name.to_owned(), Some(start));
         if name.contains("NATS") && Nats::installed().is_none() {
-            (name, start) = (format!("{name} (not installed)"), None);
+            (name, start) = (format!("{name} (no nats-server)"), None);
         }
         let (took, late) = (times()?, times()?);
         Ok(Self { name, start, loads: Vec::new(), took, late, lost: [0; 2] })
