@@ -21,9 +21,7 @@ impl Hub {
             Incoming::Envelope(envelope) => self.receive_envelope(envelope),
             Incoming::Connected(connected) => {
                 self.cluster.connected = connected;
-                if !connected {
-                    self.lose_relay();
-                }
+                if connected { self.restore_relay() } else { self.lose_relay() }
             }
             Incoming::Tick => self.tick(),
         }
@@ -47,7 +45,7 @@ impl Hub {
     fn receive_envelope(&mut self, envelope: Envelope) {
         let Envelope { node, epoch, seq, body, .. } = envelope;
         if self.cluster.is_this(&node) {
-            warn!(node, "an envelope of another node with our name is ignored");
+            warn!(node, "an envelope of another node with our name is ignored: each needs its own");
             return;
         }
         let key = name::key(&node);
