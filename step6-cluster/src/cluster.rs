@@ -59,9 +59,11 @@ impl Hub {
             Body::Refused { from, to, full } => self.receive_refusal(&node, &from, &to, full),
             Body::Lines { room, id, first, lines } => {
                 self.receive_lines(&key, &room, id, first, lines);
-                self.check_limits(&key);
             }
             Body::Presence { rooms } => self.receive_presence(&key, rooms),
+        }
+        if ordered {
+            self.check_limits(&key);
         }
     }
 
