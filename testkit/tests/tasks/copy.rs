@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 use std::{fs, io};
 
 use testkit::book::root;
@@ -17,6 +18,10 @@ step4-tokio = { opt-level = 0 }
 step5-broadcast = { opt-level = 0 }
 step6-cluster = { opt-level = 0 }
 ";
+
+/// Dependencies with their features. All tasks need the same, and asking cargo takes time.
+static FEATURES: LazyLock<[(&str, String); 2]> =
+    LazyLock::new(|| ["rustix", "tokio"].map(|dependency| (dependency, features(dependency))));
 
 /// A folder inside `target`, always the same one, with a `target` folder of its own. Files that
 /// have not changed keep their times, so cargo builds again only what a task changes.
@@ -35,7 +40,7 @@ impl Copy {
             // A file that is deleted but not yet committed is still listed.
             let Ok(mut content) = fs::read(&from) else { continue };
             if path == "Cargo.toml" {
-                content = with_all_features(&String::from_utf8_lossy(&content))?.into_bytes();
+                content = with_all_features(&String::from_utf8_lossy(&content)).into_bytes();
             }
             if !fs::read(&to).is_ok_and(|copied| copied == content) {
                 fs::create_dir_all(to.parent().expect("a folder"))?;
@@ -85,21 +90,26 @@ impl Copy {
 
 /// The manifest of the workspace, in which some dependencies have all the features that any member
 /// wants. So cargo does not build them, and all that depends on them, once more for each step.
-fn with_all_features(manifest: &str) -> io::Result<String> {
+fn with_all_features(manifest: &str) -> String {
     let mut lines: Vec<_> = manifest.lines().map(str::to_owned).collect();
-    for dependency in ["rustix", "tokio"] {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["tree", "--workspace", "--offline", "--depth", "0", "--format", "{f}"]);
-        let tree = cargo.args(["--invert", dependency]).current_dir(root()).output()?;
-        let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
-        let features = tree.lines().next().unwrap_or_default().replace(',', "\", \"");
+    for (dependency, features) in &*FEATURES {
         let prefix = format!("{dependency} = ");
         for line in lines.iter_mut().filter(|line| line.starts_with(&prefix)) {
             let version = line.split('"').nth(1).expect("a version");
             *line = format!("{prefix}{{ version = \"{version}\", features = [\"{features}\"] }}");
         }
     }
-    Ok(lines.join("\n") + "\n")
+    lines.join("\n") + "\n"
+}
+
+/// All features of a dependency that any member wants, as they stand in a manifest.
+fn features(dependency: &str) -> String {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--workspace", "--offline", "--depth", "0", "--format", "{f}"]);
+    let tree = cargo.args(["--invert", dependency]).current_dir(root()).output();
+    let tree = succeed("cargo does not know the features", tree).expect("a dependency");
+    let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
+    tree.lines().next().unwrap_or_default().replace(',', "\", \"")
 }
 
 fn succeed(failure: &str, output: io::Result<Output>) -> Result<Output, String> {
