@@ -37,14 +37,18 @@ impl Node {
 
     /// Publishes lines in the lobby, whose id is 0.
     pub(crate) fn say(&mut self, first: u64, lines: &[[&str; 3]]) {
-        let body = json!({"lines": {"room": "lobby", "id": 0, "first": first, "lines": lines}});
-        self.publish("chat.v1.room.lobby", &body);
+        self.publish("chat.v1.room.lobby", &said("lobby", 0, first, lines));
     }
 
     /// Publishes all members: those in the lobby, in which `next` lines were said.
     pub(crate) fn present(&mut self, next: u64, members: &[&str]) {
         self.publish(PRESENCE, &presence("lobby", 0, next, members));
     }
+}
+
+/// Lines of one room; `first` is the number of the first.
+pub(crate) fn said(room: &str, id: u64, first: u64, lines: &[[&str; 3]]) -> Value {
+    json!({"lines": {"room": room, "id": id, "first": first, "lines": lines}})
 }
 
 /// The members of one room, which are all members.

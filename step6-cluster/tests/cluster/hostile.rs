@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::{Cluster, Machine, Peer, eventually, system};
+use testkit::{Cluster, Machine, Peer, eventually};
 
-use super::by_hand::{Node, PRESENCE, presence};
-use super::on_nats;
+use super::by_hand::{Node, PRESENCE, presence, said};
+use super::{expect_little_memory, on_nats};
 
 /// How long a log line may take.
 const SOON: Duration = Duration::from_secs(2);
@@ -96,10 +96,7 @@ fn hostile_numbers_do_no_harm() {
         node.present(u64::MAX, &["zoe"]);
         for id in [u64::MAX, 1, 0] {
             node.publish(PRESENCE, &presence("lobby", id, u64::MAX, &["zoe"]));
-            let first = u64::MAX - 1;
-            let lines = json!([["said", "zoe", "x"]]);
-            let lines =
-                json!({"lines": {"room": "lobby", "id": id, "first": first, "lines": lines}});
+            let lines = said("lobby", id, u64::MAX - 1, &[["said", "zoe", "x"]]);
             node.publish("chat.v1.room.lobby", &lines);
         }
         (node.epoch, node.seq) = (u64::MAX, u64::MAX - 1);
@@ -127,9 +124,7 @@ fn hostile_numbers_do_no_harm_in_a_room_that_lags() {
         let text = "x".repeat(4096);
         let lines = vec![["said", "zoe", &text]; 200];
         for id in 0..30 {
-            let first = u64::MAX - 1000;
-            let lines = json!({"lines": {"room": "go", "id": id, "first": first, "lines": lines}});
-            node.publish("chat.v1.room.go", &lines);
+            node.publish("chat.v1.room.go", &said("go", id, u64::MAX - 1000, &lines));
         }
         ann.sync();
         assert!(cluster.process(0).is_running());
@@ -205,7 +200,7 @@ fn a_node_with_too_many_members_is_refused_or_forgotten() {
 #[test]
 fn a_flood_of_rosters_needs_little_memory() {
     on_nats(Machine::Shared, 1, |cluster| {
-        let [ann, amy] = cluster.people(["ann", "amy"]);
+        let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
         let mut node = Node::new(cluster, "z");
         let mut never_reads = TcpStream::connect(cluster.addr(0)).unwrap();
         never_reads.write_all(b"hello\n").unwrap();
@@ -216,13 +211,9 @@ fn a_flood_of_rosters_needs_little_memory() {
             let rooms: Vec<_> = (0..2000).map(|id| roster(2 * id)).collect();
             node.publish(PRESENCE, &json!({"presence": {"rooms": rooms}}));
         }
-        let [mut ann, mut amy] = [ann, amy];
         amy.send_line("still here");
         ann.lines.until("a line", |line| line == "amy: still here");
-        if let Some(peak) = system::peak_memory(cluster.process(0).id()) {
-            println!("{} KiB", peak / 1024);
-            assert!(peak < 64 << 20, "{peak} bytes");
-        }
+        expect_little_memory(cluster);
     });
 }
 
@@ -248,10 +239,6 @@ fn a_thousand_nodes_need_little_memory() {
             ann.send_line("/rooms");
             ann.lines.next().unwrap() == "* rooms: lobby (3)"
         });
-        let process = cluster.process(0);
-        if let Some(peak) = system::peak_memory(process.id()) {
-            println!("{} KiB", peak / 1024);
-            assert!(peak < 64 << 20, "{peak} bytes");
-        }
+        expect_little_memory(cluster);
     });
 }

@@ -6,9 +6,9 @@ mod alone {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use testkit::{Cluster, Machine, Nats, system};
+    use testkit::{Cluster, Machine, Nats};
 
-    use crate::{on_local, on_nats};
+    use crate::{expect_little_memory, on_local, on_nats};
 
     /// How many lines each of the three nodes' authors says: 200,000 in total.
     const LINES: [usize; 3] = [66_666, 66_667, 66_667];
@@ -131,16 +131,6 @@ mod alone {
             thread::sleep(Duration::from_secs(2));
             heal(cluster.relay());
         });
-    }
-
-    fn expect_little_memory(cluster: &mut Cluster<'_>) {
-        let nodes = cluster.nodes() / cluster.processes().len();
-        for process in cluster.processes() {
-            if let Some(peak) = system::peak_memory(process.id()) {
-                println!("{} KiB", peak / 1024);
-                assert!(peak < nodes * (64 << 20), "{peak} bytes");
-            }
-        }
     }
 
     /// The relay starts again while three authors talk fast.

@@ -14,7 +14,7 @@ mod protocol;
 mod shutdown;
 mod talk;
 
-use testkit::{Chat, Cluster, Machine, Nats, check};
+use testkit::{Chat, Cluster, Machine, Nats, check, system};
 
 fn chat() -> Chat {
     Chat::new(6, env!("CARGO_BIN_EXE_step6-cluster"))
@@ -41,4 +41,15 @@ fn on_nats(machine: Machine, nodes: usize, test: impl Fn(&mut Cluster<'_>)) {
 fn on_each_relay(nodes: usize, test: impl Fn(&mut Cluster<'_>)) {
     on_local(Machine::Shared, nodes, &test);
     on_nats(Machine::Shared, nodes, &test);
+}
+
+/// Expects that no process had more than 64 MiB of memory for each of its nodes.
+fn expect_little_memory(cluster: &mut Cluster<'_>) {
+    let nodes = cluster.nodes() / cluster.processes().len();
+    for process in cluster.processes() {
+        if let Some(peak) = system::peak_memory(process.id()) {
+            println!("{} KiB", peak / 1024);
+            assert!(peak < nodes * (64 << 20), "{peak} bytes");
+        }
+    }
 }

@@ -81,7 +81,7 @@ fn who_and_rooms_count_remote_members() {
 }
 
 /// The rooms that `/rooms` lists, such as `rust (1)`.
-fn rooms(peer: &mut Peer) -> BTreeSet<String> {
+pub(crate) fn rooms(peer: &mut Peer) -> BTreeSet<String> {
     peer.send_line("/rooms");
     let (_, list) = peer.lines.until("a list of rooms", |line| line.starts_with("* rooms: "));
     let rooms = list["* rooms: ".len()..].split_inclusive(')');

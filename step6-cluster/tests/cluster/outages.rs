@@ -177,9 +177,10 @@ mod alone {
     use std::io::Write;
     use std::thread;
 
-    use testkit::{Nats, best_of_three, system};
+    use testkit::{Nats, best_of_three};
 
     use super::*;
+    use crate::expect_little_memory;
 
     /// How long the relay is away.
     const OUTAGE: Duration = Duration::from_secs(3);
@@ -250,11 +251,7 @@ mod alone {
             }
             println!("{count:?}");
             assert_eq!(count.known(), LINES);
-            for process in cluster.processes() {
-                if let Some(peak) = system::peak_memory(process.id()) {
-                    assert!(peak < 64 << 20, "{peak} bytes");
-                }
-            }
+            expect_little_memory(cluster);
         });
     }
 }

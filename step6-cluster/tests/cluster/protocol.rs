@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::{Bus, Machine, Message};
 
-use super::by_hand::{Node, PRESENCE, presence};
+use super::by_hand::{Node, PRESENCE, presence, said};
 use super::on_nats;
 
 #[test]
@@ -168,13 +168,15 @@ fn a_room_that_was_removed_is_not_counted_twice() {
         let mut ann = cluster.peer(0).named("ann");
         let mut node = Node::new(cluster, "z");
         let roster = |id, next, members: &[&str]| json!({"room": "lobby", "id": id, "next": next, "members": members});
-        let lines = |id, first, lines: &[[&str; 3]]| json!({"lines": {"room": "lobby", "id": id, "first": first, "lines": lines}});
         node.publish(PRESENCE, &json!({"presence": {"rooms": [roster(7, 0, &["zoe"])]}}));
         ann.lines.expect("* zoe@z joined");
         // All members leave, so the room is removed. It opens again under another id.
         let subject = "chat.v1.room.lobby";
-        node.publish(subject, &lines(7, 0, &[["said", "zoe", "one"], ["left", "zoe", ""]]));
-        node.publish(subject, &lines(8, 0, &[["joined", "zoe", ""], ["said", "zoe", "two"]]));
+        node.publish(subject, &said("lobby", 7, 0, &[["said", "zoe", "one"], ["left", "zoe", ""]]));
+        node.publish(
+            subject,
+            &said("lobby", 8, 0, &[["joined", "zoe", ""], ["said", "zoe", "two"]]),
+        );
         for line in ["zoe@z: one", "* zoe@z left", "* zoe@z joined", "zoe@z: two"] {
             ann.lines.expect(line);
         }
