@@ -27,8 +27,11 @@ pub const MAX_CLIENTS: u16 = 20_000;
 /// The maximum number of members of a node: the clients and the operator.
 pub(crate) const MEMBERS: usize = MAX_CLIENTS as usize + 1;
 
-/// The subject of the rosters. It matches [`ALL_ROOMS`], so that one subscription receives rosters and
-/// lines in their order. No room has this name: `@` is in no name.
+/// The maximum number of rooms that a node lists: the open ones, and as many that were removed.
+pub(crate) const ROSTERS: usize = 2 * ROOMS;
+
+/// The subject of the rosters. It matches [`ALL_ROOMS`], so that one subscription receives rosters
+/// and lines in their order. No room has this name: `@` is in no name.
 pub(crate) const PRESENCE: &str = "chat.v1.room.@presence";
 
 /// Matches the lines of all rooms, and the presence.
@@ -188,7 +191,7 @@ impl Body {
             Self::Presence { rooms } => {
                 let members: usize = rooms.iter().map(|roster| roster.members.len()).sum();
                 let distinct: BTreeSet<_> = rooms.iter().map(Roster::key).collect();
-                if rooms.len() > 2 * ROOMS || members > MEMBERS || distinct.len() < rooms.len() {
+                if rooms.len() > ROSTERS || members > MEMBERS || distinct.len() < rooms.len() {
                     return Err("more rooms or members than a node can have".into());
                 }
                 rooms.iter().try_for_each(|roster| {

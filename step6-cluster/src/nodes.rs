@@ -9,9 +9,8 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, TryAcquireError};
 
-use crate::envelope::{Body, Envelope, Kind, MEMBERS, Outgoing, RoomLine, Roster};
+use crate::envelope::{Body, Envelope, Kind, MEMBERS, Outgoing, ROSTERS, RoomLine, Roster};
 use crate::name::{self, at};
-use crate::room::ROOMS;
 
 /// After how many ticks a silent node is gone: 6 s, in which three rosters did not arrive.
 pub(crate) const SILENT: u32 = 24;
@@ -174,17 +173,21 @@ impl Node {
         Some(restarted)
     }
 
-    /// Forgets empty rooms, if there are many. Returns whether the rest is still more than a node
-    /// can have. Then another program uses its name.
-    pub(crate) fn exceeds_limits(&mut self) -> bool {
-        if self.rooms.len() > 2 * ROOMS {
-            // Of an unknown room, the first line says nothing about lost lines any more.
+    /// Forgets the empty rooms, if there are too many rooms. Then the first line of an unknown room
+    /// says nothing about lost lines any more.
+    pub(crate) fn forget_empty_rooms(&mut self) {
+        if self.rooms.len() > ROSTERS {
             self.rooms.retain(|_, room| !room.members.is_empty());
             self.complete = false;
         }
+    }
+
+    /// Whether it has more rooms or members than a node can have. Then another program uses its
+    /// name.
+    pub(crate) fn exceeds_limits(&self) -> bool {
         let members: usize = self.rooms.values().map(|room| room.members.len()).sum();
         // A member that changes the room is in two rooms for a moment.
-        self.rooms.len() > 2 * ROOMS || members > 2 * MEMBERS
+        self.rooms.len() > ROSTERS || members > 2 * MEMBERS
     }
 
     /// The room of this name and id; a new one if the node has just opened it.

@@ -73,18 +73,19 @@ impl Hub {
         }
     }
 
-    fn receive_roster(&mut self, key: &str, Roster { room, id, next, members }: Roster) {
+    fn receive_roster(&mut self, key: &str, roster: Roster) {
+        let room_key = roster.key();
+        let Roster { room, id, next, members } = roster;
         let Some(node) = self.cluster.nodes.get_mut(key) else { return };
         let members = members.iter().map(|member| at(member, &node.name)).collect();
         let missed = node.room(&room, id).advance(next, next);
-        let room = (name::key(&room), id);
-        if let Some(id) = self.room_ids.get(&room.0).copied() {
+        if let Some(id) = self.room_ids.get(&room_key.0).copied() {
             self.room(id).miss(missed);
             if self.room(id).announce_missed() {
                 self.unflushed.insert(id);
             }
         }
-        self.replace_members(key, &room, members);
+        self.replace_members(key, &room_key, members);
     }
 
     /// All members of another node leave these rooms.
@@ -100,12 +101,17 @@ impl Hub {
         let before = mem::replace(&mut remote.members, members);
         let left: Vec<_> = before.difference(&remote.members).collect();
         let joined: Vec<_> = remote.members.difference(&before).collect();
-        let changes = [(left, "left"), (joined, "joined")].into_iter();
-        let changes = changes.filter(|(names, _)| !names.is_empty());
-        let notices = changes.map(|(names, what)| format!("{} {what}", list(names.into_iter())));
-        let notices: Vec<_> = notices.collect();
-        let Some(id) = self.room_ids.get(&room.0).filter(|_| !notices.is_empty()) else { return };
+        let mut notices = Vec::new();
+        for (names, what) in [(left, "left"), (joined, "joined")] {
+            if !names.is_empty() {
+                notices.push(format!("{} {what}", list(names.into_iter())));
+            }
+        }
+        let Some(id) = self.room_ids.get(&room.0) else { return };
         let Some(room) = self.rooms.get_mut(id) else { return };
+        if notices.is_empty() {
+            return;
+        }
         if room.append_notices(&notices) {
             self.unflushed.insert(*id);
         } else {
@@ -133,6 +139,7 @@ impl Hub {
     /// Forgets a node with more rooms or members than a node can have.
     pub(crate) fn check_limits(&mut self, key: &str) {
         let Some(node) = self.cluster.nodes.get_mut(key) else { return };
+        node.forget_empty_rooms();
         if node.exceeds_limits() {
             warn!(node = node.name, "a node with too many rooms or members is forgotten");
             let rooms = node.rooms.keys().cloned().collect();

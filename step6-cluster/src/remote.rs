@@ -124,9 +124,12 @@ impl Room {
     /// Adds the number of lines that were lost to the next batch, unless too many bytes are in
     /// flight. Returns whether it did.
     pub(crate) fn announce_missed(&mut self) -> bool {
-        let permit = (self.remote.missed > 0).then(|| self.remote.permit(0)).flatten();
-        permit.iter().for_each(|permit| self.append_missed(permit));
-        permit.is_some()
+        if self.remote.missed == 0 {
+            return false;
+        }
+        let Some(permit) = self.remote.permit(0) else { return false };
+        self.append_missed(&permit);
+        true
     }
 
     fn append_missed(&mut self, permit: &Permit) {

@@ -71,8 +71,8 @@ pub async fn run_all(
     mut shutdown: Shutdown,
     limits: Limits,
 ) -> io::Result<()> {
-    // The runtime polls this task more often than those that are spawned. So the hub of a node that is
-    // alone in its process runs here, as in step 5.
+    // The runtime polls this task more often than those that are spawned. So the hub of a node that
+    // is alone in its process runs here, as in step 5.
     if nodes.len() == 1
         && let Some((listener, link)) = nodes.pop()
     {
