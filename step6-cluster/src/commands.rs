@@ -111,12 +111,13 @@ impl Hub {
     }
 
     fn message(&mut self, id: Id, to: &str, text: &str) -> Result<Option<String>, String> {
-        let to = match to.split_once('@') {
-            Some((to, node)) if self.cluster.is_this(node) => to,
+        let local = match to.split_once('@') {
+            Some((local, node)) if self.cluster.is_this(node) => local,
             Some(to) => return self.message_remote(id, to, text),
             None => to,
         };
-        let to = self.names.get(&name::key(to)).copied().ok_or(format!("nobody is called {to}"))?;
+        let to =
+            self.names.get(&name::key(local)).copied().ok_or(format!("nobody is called {to}"))?;
         let name = self.members[&id].name.clone();
         let addressee = self.members[&to].name.clone();
         if !self.send_private(to, Line::Private { name: &name, text }) {

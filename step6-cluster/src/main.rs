@@ -16,6 +16,7 @@ use step6_cluster::relay::Link;
 use step6_cluster::{client, name, server, signals};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
+use tokio::select;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -85,10 +86,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if let Command::Server { addrs, relay, .. } = &command
-        && let Err(error) = check_nodes(addrs, relay.is_some())
+    if let Command::Server { addrs, relay: Some(_), .. } = &command
+        && addrs.len() > 1
     {
-        Cli::command().error(ErrorKind::ValueValidation, error).exit();
+        Cli::command().error(ErrorKind::ArgumentConflict, "--relay takes one ADDR").exit();
     }
     let result = runtime(&command).and_then(|runtime| {
         let result = runtime.block_on(run(command));
@@ -103,19 +104,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Checks the addresses of several nodes before the first one listens.
-fn check_nodes(addrs: &[String], relay: bool) -> Result<(), String> {
-    if addrs.len() > 1 {
-        for addr in addrs {
-            check_address(addr).map_err(|error| format!("{addr}: {error}"))?;
-        }
-        if relay {
-            return Err("--relay takes one ADDR".into());
-        }
-    }
-    Ok(())
 }
 
 /// One thread is enough for thousands of tasks that wait, and cheaper than moving tasks between
@@ -137,7 +125,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Server { addrs, relay, node, creds, max_clients, history, rate, .. } => {
             signals::ignore_stops_in_background();
             raise_descriptor_limit();
-            let shutdown = signals::on_signal().context("cannot handle signals")?;
+            let mut shutdown = signals::on_signal().context("cannot handle signals")?;
             let mut listeners = Vec::new();
             for addr in &addrs {
                 let context = || format!("cannot listen on {addr}");
@@ -146,7 +134,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let links = match relay.zip(node) {
                 None => Link::local(('a'..='z').take(addrs.len()).map(String::from)),
                 Some((url, node)) => {
-                    let link = Link::nats(node, &url, creds.as_deref()).await;
+                    let link = select! {
+                        link = Link::nats(node, &url, creds.as_deref()) => link,
+                        _ = shutdown.recv() => return Ok(()),
+                    };
                     vec![link.context("cannot reach the relay")?]
                 }
             };

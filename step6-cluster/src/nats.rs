@@ -54,7 +54,9 @@ impl Link {
         if let Some(path) = credentials {
             options = options.credentials_file(path).await?;
         }
-        let client = options.connect(without_password(server)?).await.map_err(as_text)?;
+        let addr = format!("{}:{}", server.host(), server.port());
+        let client = options.connect(without_password(server)?).await;
+        let client = client.map_err(|error| io::Error::other(format!("{addr}: {error}")))?;
         let limit = client.server_info().max_payload;
         if limit < MAX_ENVELOPE {
             let reason = format!("it takes {limit} bytes in a message, less than {MAX_ENVELOPE}");
@@ -69,12 +71,12 @@ impl Link {
 
 /// Checks the URL. The library would also take those of web sockets, and use no TLS for them.
 fn parse(url: &str) -> io::Result<ServerAddr> {
-    let server: ServerAddr = url.parse()?;
-    if !matches!(server.scheme(), "nats" | "tls") {
-        let reason = "expected nats://HOST:PORT or tls://HOST:PORT";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
-    }
-    Ok(server)
+    let valid = |server: &ServerAddr| {
+        matches!(server.scheme(), "nats" | "tls") && !server.host().is_empty()
+    };
+    let reason = "expected nats://HOST:PORT or tls://HOST:PORT";
+    let error = io::Error::new(io::ErrorKind::InvalidInput, reason);
+    url.parse().ok().filter(valid).ok_or(error)
 }
 
 /// Takes the user and the password, or the token, from the URL. The library does not.
@@ -90,7 +92,7 @@ fn authorize(options: ConnectOptions, server: &ServerAddr) -> ConnectOptions {
 /// The URL as it may be logged.
 fn without_password(server: ServerAddr) -> io::Result<ServerAddr> {
     let mut url = server.into_inner();
-    // Fails for a URL without a host, which `connect` refuses.
+    // Fails for a URL without a host, which `parse` refuses.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     ServerAddr::from_url(url)
 }

@@ -35,8 +35,12 @@ impl Hub {
         }
     }
 
-    /// Remembers a room that is removed, for the next rosters: they have the number of its lines.
+    /// Remembers a room that is removed, for the next rosters: they have the number of its lines. A
+    /// room in which nothing was said has none.
     pub(crate) fn remember_removed(&mut self, id: RoomId, room: &Room) {
+        if room.remote.next == 0 {
+            return;
+        }
         let roster = self.roster(id, room);
         if self.cluster.removed.len() == ROOMS {
             self.cluster.removed.remove(0);

@@ -109,7 +109,7 @@ fn a_private_message_reaches_a_member_of_another_node() {
 fn a_private_message_to_nobody_is_refused() {
     on_each_relay(2, |cluster| {
         let [mut ann, mut bob] = cluster.people(["ann", "bob"]);
-        for name in ["zoe@b", "bob@z", "bob@", "@b", "@", "bob@b@b", "bob"] {
+        for name in ["zoe@b", "bob@z", "bob@", "@b", "@", "bob@b@b", "bob", "zoe@a", "@a"] {
             ann.send_line(&format!("/msg {name} hello"));
             ann.lines.expect(&format!("! nobody is called {name}"));
         }

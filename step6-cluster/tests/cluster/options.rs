@@ -62,6 +62,8 @@ fn a_relay_that_cannot_be_reached_is_reported() {
         assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
         assert!(stderr.starts_with("error: cannot reach the relay"), "{stderr}");
     }
+    let (_, stderr) = run(&["127.0.0.1:0", "--relay", "ann:secret@no-host.invalid", "--node", "b"]);
+    assert!(stderr.contains("no-host.invalid:4222") && !stderr.contains("secret"), "{stderr}");
     for url in [
         "",
         "127.0.0.1",
@@ -77,6 +79,25 @@ fn a_relay_that_cannot_be_reached_is_reported() {
         assert_eq!((code, stderr.lines().count()), (1, 1), "{url}: {stderr}");
         assert!(!stderr.contains("secret"), "{stderr}");
     }
+}
+
+#[test]
+fn a_bad_address_among_several_is_reported_by_name() {
+    let (code, stderr) = run(&["127.0.0.1:0", "nonsense"]);
+    assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
+    assert!(stderr.starts_with("error: cannot listen on nonsense: expected HOST:PORT"), "{stderr}");
+}
+
+#[test]
+fn a_server_that_connects_to_its_relay_ends_at_a_signal() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("nats://{}", silent.local_addr().unwrap());
+    let args = ["server", "127.0.0.1:0", "--relay", &url, "--node", "b"];
+    let mut process = Process::start(&mut chat().command(&args), End::Null, End::Piped);
+    let _connection = silent.accept().unwrap();
+    process.signal("INT");
+    // Otherwise it would report the relay that does not answer, and exit with 1.
+    assert_eq!((process.exit_within(LIMIT), process.stderr_text().as_str()), (0, ""));
 }
 
 #[test]
