@@ -79,11 +79,11 @@ impl Hub {
         let (room, name) = (member.room, member.name.clone());
         self.flush(room);
         self.room(room).members.remove(&id);
+        self.room(room).left.push((id, name));
         if room == LOBBY || !self.room(room).members.is_empty() {
-            self.room(room).left.push((id, name));
             self.coalesce(room, permit);
-        } else if let Some(ended) = self.rooms.remove(&room) {
-            self.room_ids.remove(&name::key(&ended.name));
+        } else if let Some(removed) = self.rooms.remove(&room) {
+            self.room_ids.remove(&name::key(&removed.name));
             self.unflushed.remove(&room);
         }
     }

@@ -8,7 +8,7 @@ use crate::hub::Hub;
 use crate::name;
 use crate::nodes::{Lost, Node};
 
-/// After how many ticks a node publishes all its members again: 2 s.
+/// Ticks between two rosters of a node: 2 s.
 const ROSTER: u32 = 8;
 
 /// The maximum number of other nodes.
@@ -21,22 +21,22 @@ impl Hub {
             Incoming::Envelope(envelope) => self.receive_envelope(envelope),
             Incoming::Connected(connected) => {
                 self.cluster.connected = connected;
-                if connected { self.restore_relay() } else { self.lose_relay() }
+                if connected { self.declare_back() } else { self.declare_lost() }
             }
             Incoming::Tick => self.tick(),
         }
     }
 
     fn tick(&mut self) {
-        self.restore_relay();
+        self.declare_back();
         self.expire_nodes();
         for (id, room) in &mut self.rooms {
             if room.announce_missed() {
                 self.unflushed.insert(*id);
             }
         }
-        let ticks = self.cluster.published.map_or(ROSTER, |ticks| ticks + 1);
-        self.cluster.published = Some(ticks);
+        let ticks = self.cluster.ticks_since_roster.map_or(ROSTER, |ticks| ticks + 1);
+        self.cluster.ticks_since_roster = Some(ticks);
         if ticks >= ROSTER {
             self.publish_presence();
         }
@@ -67,8 +67,8 @@ impl Hub {
         }
     }
 
-    /// Whether to handle an envelope of a node. A node that has just started needs to know our
-    /// members.
+    /// Returns whether an envelope is to be handled: it is newer than the last one of its node. If the
+    /// node has just started, it needs our members, so the next tick publishes them.
     fn accept(&mut self, key: &str, name: &str, epoch: u64, seq: u64) -> bool {
         let nodes = &mut self.cluster.nodes;
         let known = nodes.contains_key(key);
@@ -83,18 +83,30 @@ impl Hub {
         let accepted = node.accept(epoch, seq);
         if !known || accepted == Some(true) {
             info!(name, epoch, "a new node, or a new epoch");
-            self.cluster.published = None;
+            self.cluster.ticks_since_roster = None;
         }
         accepted.is_some()
+    }
+
+    /// Forgets a node with more rooms or members than a node can have.
+    fn check_limits(&mut self, key: &str) {
+        let Some(node) = self.cluster.nodes.get_mut(key) else { return };
+        node.forget_empty_rooms();
+        if node.exceeds_limits() {
+            warn!(node = node.name, "a node with too many rooms or members is forgotten");
+            let rooms = node.rooms.keys().cloned().collect();
+            self.empty_rooms(key, rooms);
+            self.cluster.nodes.remove(key);
+        }
     }
 
     /// Queues an envelope for the other nodes. If that fails, all rooms learn that the relay is
     /// lost.
     pub(crate) fn publish(&mut self, subject: String, body: Body) -> Result<(), Lost> {
-        self.cluster.send(subject, body).inspect_err(|_| self.lose_relay())
+        self.cluster.send(subject, body).inspect_err(|_| self.declare_lost())
     }
 
-    fn lose_relay(&mut self) {
+    fn declare_lost(&mut self) {
         if !self.cluster.lost {
             self.cluster.lost = true;
             warn!("the relay is lost");
@@ -102,13 +114,13 @@ impl Hub {
         }
     }
 
-    fn restore_relay(&mut self) {
+    fn declare_back(&mut self) {
         if self.cluster.lost && self.cluster.is_ready() {
             self.cluster.lost = false;
             warn!("the relay is back");
             self.notify_rooms("relay back");
             // The others learn how much they have missed.
-            self.cluster.published = None;
+            self.cluster.ticks_since_roster = None;
         }
     }
 

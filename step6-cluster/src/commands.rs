@@ -63,7 +63,7 @@ impl Hub {
         let notice = format!("{old} is now {new}");
         self.broadcast(id, &notice, permit, |_, notice| Line::Notice(notice));
         let renamed = RoomLine(Kind::Nick, old.clone(), new.into());
-        self.room(self.members[&id].room).remote.push([renamed]);
+        self.room(self.members[&id].room).exchange.push([renamed]);
         self.names.remove(&name::key(&old));
         self.names.insert(key, id);
         if let Some(member) = self.members.get_mut(&id) {

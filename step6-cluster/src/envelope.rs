@@ -17,7 +17,7 @@ const VERSION: u8 = 1;
 
 /// The maximum size of an envelope in bytes. By default, a NATS server takes 1 MiB. A full batch has
 /// about 810,000 bytes at most: 128 KiB of lines and one more line, and in JSON a control character
-/// has 6 bytes.
+/// has 6 bytes. With thousands of joins on top it may be too large. Then it is lost, as any other.
 pub(crate) const MAX_ENVELOPE: usize = 1_000_000;
 
 /// The maximum number of clients of a node. All of them fit into one envelope: with 23 bytes for
@@ -27,8 +27,8 @@ pub const MAX_CLIENTS: u16 = 20_000;
 /// The maximum number of members of a node: the clients and the operator.
 pub(crate) const MEMBERS: usize = MAX_CLIENTS as usize + 1;
 
-/// The maximum number of rooms that a node lists: the open ones, and as many that were removed.
-pub(crate) const ROSTERS: usize = 2 * ROOMS;
+/// The maximum number of rooms in a roster: the open ones, and as many that were removed.
+pub(crate) const LISTED: usize = 2 * ROOMS;
 
 /// The subject of the rosters. It matches [`ALL_ROOMS`], so that one subscription receives rosters
 /// and lines in their order. No room has this name: `@` is in no name.
@@ -47,7 +47,7 @@ pub(crate) fn node_subject(node: &str) -> String {
     format!("chat.v1.node.{}", name::key(node))
 }
 
-/// How often the hub learns that time has passed.
+/// The interval of the hub's ticks.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 
 /// An envelope for the relay.
@@ -91,8 +91,8 @@ pub(crate) enum Body {
     /// the number of the first line that is said here. `id` tells two rooms of one name apart: a
     /// room is removed when it is empty.
     Lines { room: String, id: u64, first: u64, lines: Vec<RoomLine> },
-    /// All rooms of the node, with their members.
-    Presence { rooms: Vec<Roster> },
+    /// The roster: all rooms of the node, with their members.
+    Presence { rooms: Vec<RosterRoom> },
     /// A private message.
     Private { from: String, to: String, text: String },
     /// The private message of `from` to `to` was not delivered. `full`: too much is unread;
@@ -100,9 +100,9 @@ pub(crate) enum Body {
     Refused { from: String, to: String, full: bool },
 }
 
-/// A node's members in one room.
+/// One room of a roster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Roster {
+pub(crate) struct RosterRoom {
     pub(crate) room: String,
     /// As in [`Body::Lines`].
     pub(crate) id: u64,
@@ -111,7 +111,7 @@ pub(crate) struct Roster {
     pub(crate) members: Vec<String>,
 }
 
-impl Roster {
+impl RosterRoom {
     /// Tells the rooms of a node apart.
     pub(crate) fn key(&self) -> RoomKey {
         (name::key(&self.room), self.id)
@@ -190,8 +190,8 @@ impl Body {
             }
             Self::Presence { rooms } => {
                 let members: usize = rooms.iter().map(|roster| roster.members.len()).sum();
-                let distinct: BTreeSet<_> = rooms.iter().map(Roster::key).collect();
-                if rooms.len() > ROSTERS || members > MEMBERS || distinct.len() < rooms.len() {
+                let distinct: BTreeSet<_> = rooms.iter().map(RosterRoom::key).collect();
+                if rooms.len() > LISTED || members > MEMBERS || distinct.len() < rooms.len() {
                     return Err("more rooms or members than a node can have".into());
                 }
                 rooms.iter().try_for_each(|roster| {
@@ -247,7 +247,7 @@ pub(crate) fn numbered(lines: &[RoomLine]) -> u64 {
     lines.iter().filter(|line| line.is_numbered()).count() as u64
 }
 
-/// What the text contains is checked where it is shown: `Line` replaces control characters.
+/// Checks the length only: `Line` replaces control characters when it is rendered.
 fn check_text(text: &str) -> Result<(), String> {
     // Of the bytes that a client sends, each may become a character of three bytes.
     const LIMIT: usize = 3 * MAX_TEXT;

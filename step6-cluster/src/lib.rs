@@ -19,7 +19,7 @@
 //!   gone, and its members with it.
 //!
 //! Read [`envelope`] first (what nodes send each other), then [`relay`], `nodes` (what a hub knows
-//! of the others) and `cluster`, `messages` and `presence` (what the hub does with it). `remote` is
+//! of the others) and `cluster`, `messages` and `presence` (what the hub does with it). `exchange` is
 //! what is new in a room, `nats` connects to a server. Everything around the hub is as in step 5:
 //! the session, its reader and its writer do not know that there are other nodes.
 
@@ -30,6 +30,7 @@ mod cluster;
 mod commands;
 pub mod console;
 pub mod envelope;
+mod exchange;
 pub mod hub;
 mod messages;
 pub mod name;
@@ -39,7 +40,6 @@ mod operator;
 mod presence;
 mod reader;
 pub mod relay;
-mod remote;
 mod room;
 mod rooms;
 pub mod server;

@@ -35,8 +35,8 @@ const LOCAL_NODES: usize = 26;
 /// How many lines of the log may wait for a stderr that nobody reads. More are dropped.
 const LOG: usize = 1024;
 
-/// Chat in rooms that reach over several servers. `/help` lists the commands. `/exit` leaves the
-/// chat; typed at the server, it ends the server.
+/// Chat in rooms that span several servers. `/help` lists the commands. `/exit` leaves the chat;
+/// typed at the server, it ends the server.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
@@ -48,7 +48,8 @@ struct Cli {
 enum Command {
     /// Serve clients until /exit, SIGINT or SIGTERM
     Server {
-        /// The addresses to listen on, one for each node; with port 0, the OS chooses a free port
+        /// The addresses to listen on, one for each node, at most 26; with port 0, the OS chooses a
+        /// free port
         #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080", num_args = 1..=LOCAL_NODES)]
         addrs: Vec<String>,
         /// The URL of a NATS server that joins this node with others; then there is one ADDR
@@ -60,7 +61,8 @@ enum Command {
         /// A file with the credentials for the NATS server
         #[arg(long, value_name = "FILE", requires = "relay")]
         creds: Option<PathBuf>,
-        /// The maximum number of connections of a node, at most 20000: each fits into its roster
+        /// The maximum number of connections of a node, at most 20000, so that its roster fits into
+        /// one message
         #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(..=i64::from(MAX_CLIENTS)))]
         max_clients: u16,
         /// How many of the last lines a newcomer receives
@@ -131,15 +133,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 let context = || format!("cannot listen on {addr}");
                 listeners.push(server::bind(addr).await.with_context(context)?);
             }
-            let links = match relay.zip(node) {
-                None => Link::local(('a'..='z').take(addrs.len()).map(String::from)),
-                Some((url, node)) => {
-                    let link = select! {
-                        link = Link::nats(node, &url, creds.as_deref()) => link,
-                        _ = shutdown.recv() => return Ok(()),
-                    };
-                    vec![link.context("cannot reach the relay")?]
-                }
+            let links = select! {
+                links = join(addrs.len(), relay.zip(node), creds) => links?,
+                _ = shutdown.recv() => return Ok(()),
             };
             let console = Console::open(io::stdin(), io::stdout())?;
             for listener in &listeners {
@@ -158,6 +154,19 @@ async fn run(command: Command) -> anyhow::Result<()> {
             client::run(stream, console, name).await.context("the chat ended")
         }
     }
+}
+
+/// Joins this node with others through NATS, or `nodes` nodes in this process.
+async fn join(
+    nodes: usize,
+    nats: Option<(String, String)>,
+    creds: Option<PathBuf>,
+) -> anyhow::Result<Vec<Link>> {
+    let Some((url, node)) = nats else {
+        return Ok(Link::local(('a'..='z').take(nodes).map(String::from)));
+    };
+    let link = Link::nats(node, &url, creds.as_deref()).await;
+    Ok(vec![link.context("cannot reach the relay")?])
 }
 
 /// Raises the soft limit of open files to the hard one. Each connection is an open file.

@@ -15,7 +15,7 @@ impl Hub {
     /// other nodes will know how much they have missed.
     pub(crate) fn publish_lines(&mut self, id: RoomId) {
         let room = self.room(id);
-        let (first, lines) = room.remote.take();
+        let (first, lines) = room.exchange.take();
         if !lines.is_empty() {
             let (subject, room) = (room_subject(&room.name), room.name.clone());
             // If it fails, the rooms know that the relay is lost.
@@ -23,17 +23,17 @@ impl Hub {
         }
     }
 
-    /// Publishes what happened at last in a room. If many rooms are removed at once, the next roster
-    /// says that the members have left, and how many lines are lost.
+    /// Publishes the last lines of a room that is being removed. If more than half of the queue is in
+    /// use, it only numbers them: the next roster says how many are lost, and who has left.
     pub(crate) fn publish_last_lines(&mut self, id: RoomId) {
         if self.cluster.has_space() {
             self.publish_lines(id);
         } else {
-            self.room(id).remote.take();
+            self.room(id).exchange.take();
         }
     }
 
-    /// Publishes what happened in all rooms.
+    /// Publishes what is not published yet, of all rooms.
     pub(crate) fn publish_all_lines(&mut self) {
         self.unflushed.clone().into_iter().for_each(|id| self.publish_lines(id));
     }
@@ -51,22 +51,22 @@ impl Hub {
         let (name, said) = (node.name.clone(), numbered(&lines));
         let remote = node.room(room, id);
         let missed = remote.advance(first, first + said);
-        let Some(id) = self.room_ids.get(&name::key(room)).copied() else {
+        let Some(local_id) = self.room_ids.get(&name::key(room)).copied() else {
             // No member is here, but `/rooms` and private messages need the changes.
             return lines.retain(|line| remote.apply(line, &name));
         };
-        let Some(local) = self.rooms.get_mut(&id) else { return };
+        let Some(local) = self.rooms.get_mut(&local_id) else { return };
         local.miss(missed);
-        let Some(permit) = local.remote.permit_lines(&name, &lines) else {
+        let Some(permit) = local.exchange.permit_lines(&name, &lines) else {
             // Joins and leaves are not applied, either: the next roster shows them.
             return local.miss(said);
         };
         // Shows no join or leave that a roster has shown already.
         lines.retain(|line| remote.apply(line, &name));
         let full = local.append_remote(&name, &lines, &permit);
-        self.unflushed.insert(id);
+        self.unflushed.insert(local_id);
         if full {
-            self.flush(id);
+            self.flush(local_id);
         }
     }
 
@@ -109,7 +109,7 @@ impl Hub {
             return;
         }
         let body = Body::Refused { from, to, full: addressee.is_some() };
-        // At most once: if the relay is lost or has too much to do, so is the answer.
+        // Not with `publish`: an answer that is lost is no reason to tell the rooms of a lost relay.
         if self.cluster.has_space() {
             let _ = self.cluster.send(node_subject(node), body);
         }

@@ -19,12 +19,14 @@ const RECEIVED: usize = 512;
 /// How many messages may wait in the NATS library for its connection.
 const SENT: usize = 16;
 
-/// How often the NATS library asks a silent server whether it is still there. If two questions have
-/// no answer after three times as long, the connection is lost.
+/// How often the NATS library pings a silent server. If two pings have no answer when the third is
+/// due, after 1.5 s, the connection is lost.
 const PING: Duration = Duration::from_millis(500);
 
-/// How long an attempt to connect may take, and how long the pause before the next one is.
+/// How long an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The pause before the next attempt.
 const RECONNECT: Duration = Duration::from_millis(250);
 
 impl Link {
@@ -33,15 +35,15 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, a URL of another form, or a server that refuses, does not answer
-    /// or takes no full envelope.
+    /// A file that cannot be read, an invalid URL, or a NATS server that refuses, does not answer or
+    /// takes only messages below [`MAX_ENVELOPE`].
     pub async fn nats(node: String, url: &str, credentials: Option<&Path>) -> io::Result<Self> {
         let (states, connected) = channel(1);
         let server = parse(url)?;
         let mut options = authorize(ConnectOptions::new(), &server)
             .name(&node)
             .no_echo()
-            // A server of which another server tells need not use TLS.
+            // A NATS server advertises others of its cluster, which may not use TLS.
             .ignore_discovered_servers()
             .ping_interval(PING)
             .connection_timeout(CONNECT_TIMEOUT)
@@ -111,6 +113,6 @@ async fn report(event: Event, states: Sender<bool>) {
         Event::ServerError(error) => return warn!(%error, "the NATS server reports an error"),
         event => return debug!(%event, "NATS"),
     };
-    // Fails if this server has ended.
+    // Fails if the relay task has ended.
     let _ = states.send(connected).await;
 }

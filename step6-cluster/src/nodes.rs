@@ -9,10 +9,10 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, TryAcquireError};
 
-use crate::envelope::{Body, Envelope, Kind, MEMBERS, Outgoing, ROSTERS, RoomLine, Roster};
+use crate::envelope::{Body, Envelope, Kind, LISTED, MEMBERS, Outgoing, RoomLine, RosterRoom};
 use crate::name::{self, at};
 
-/// After how many ticks a silent node is gone: 6 s, in which three rosters did not arrive.
+/// Ticks of silence after which a node is gone: 6 s, in which three rosters did not arrive.
 pub(crate) const SILENT: u32 = 24;
 
 /// How many bytes may wait for the relay.
@@ -36,9 +36,9 @@ pub(crate) struct Cluster {
     /// Whether the relay is lost: not connected, or with a full queue.
     pub(crate) lost: bool,
     /// How many ticks ago the node published all its members. `None`: it has to, at the next tick.
-    pub(crate) published: Option<u32>,
+    pub(crate) ticks_since_roster: Option<u32>,
     /// Rooms that were removed, and in how many rosters they still are.
-    pub(crate) removed: Vec<(Roster, u32)>,
+    pub(crate) removed: Vec<(RosterRoom, u32)>,
     /// The other nodes, by the key of their name.
     pub(crate) nodes: BTreeMap<String, Node>,
 }
@@ -55,7 +55,7 @@ impl Cluster {
             budget: Arc::new(Semaphore::new(UNPUBLISHED)),
             connected: true,
             lost: false,
-            published: None,
+            ticks_since_roster: None,
             removed: Vec::new(),
             nodes: BTreeMap::new(),
         }
@@ -123,9 +123,9 @@ pub(crate) struct Node {
     seq: Option<u64>,
     /// Whether a roster of this epoch has arrived. Until then, the number of a line says nothing
     /// about what was lost before it.
-    pub(crate) complete: bool,
+    pub(crate) has_roster: bool,
     /// For how many ticks nothing has arrived.
-    pub(crate) silent: u32,
+    pub(crate) silent_ticks: u32,
     /// The rooms of the node. One that is removed stays here until a roster does not list it.
     pub(crate) rooms: BTreeMap<RoomKey, RemoteRoom>,
 }
@@ -147,12 +147,12 @@ impl Node {
     /// A node of which nothing has arrived.
     pub(crate) fn new(name: &str, epoch: u64) -> Self {
         let (name, rooms) = (name.to_owned(), BTreeMap::new());
-        Self { name, epoch, seq: None, complete: false, silent: 0, rooms }
+        Self { name, epoch, seq: None, has_roster: false, silent_ticks: 0, rooms }
     }
 
     /// Whether its members have left, because nothing has arrived for too long.
     pub(crate) fn is_gone(&self) -> bool {
-        self.silent >= SILENT
+        self.silent_ticks >= SILENT
     }
 
     /// Accepts an envelope if it is newer than the last one. Returns whether the node has
@@ -166,19 +166,19 @@ impl Node {
             return None;
         }
         if restarted {
-            self.complete = false;
+            self.has_roster = false;
             self.rooms.values_mut().for_each(|room| room.next = None);
         }
-        (self.epoch, self.seq, self.silent) = (epoch, Some(seq), 0);
+        (self.epoch, self.seq, self.silent_ticks) = (epoch, Some(seq), 0);
         Some(restarted)
     }
 
-    /// Forgets the empty rooms, if there are too many rooms. Then the first line of an unknown room
-    /// says nothing about lost lines any more.
+    /// Forgets the empty rooms, if there are too many rooms. After that, an unknown room need not be
+    /// new, so the number of its first line shows no gap.
     pub(crate) fn forget_empty_rooms(&mut self) {
-        if self.rooms.len() > ROSTERS {
+        if self.rooms.len() > LISTED {
             self.rooms.retain(|_, room| !room.members.is_empty());
-            self.complete = false;
+            self.has_roster = false;
         }
     }
 
@@ -187,12 +187,12 @@ impl Node {
     pub(crate) fn exceeds_limits(&self) -> bool {
         let members: usize = self.rooms.values().map(|room| room.members.len()).sum();
         // A member that changes the room is in two rooms for a moment.
-        self.rooms.len() > ROSTERS || members > 2 * MEMBERS
+        self.rooms.len() > LISTED || members > 2 * MEMBERS
     }
 
     /// The room of this name and id; a new one if the node has just opened it.
     pub(crate) fn room(&mut self, room: &str, id: u64) -> &mut RemoteRoom {
-        let next = self.complete.then_some(0);
+        let next = self.has_roster.then_some(0);
         let (name, members) = (room.into(), BTreeSet::new());
         let key = (name::key(room), id);
         self.rooms.entry(key).or_insert_with(|| RemoteRoom { name, next, members })
@@ -211,7 +211,7 @@ impl RemoteRoom {
         }
     }
 
-    /// Moves on to the lines from `first` until `next`. Returns how many lines before `first` were
+    /// Records that the lines `first..next` have arrived. Returns how many lines before `first` were
     /// lost.
     pub(crate) fn advance(&mut self, first: u64, next: u64) -> u64 {
         let expected = self.next.replace(next).unwrap_or(first);
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_room_that_is_opened_again_counts_from_zero() {
         let mut node = Node::new("b", 1);
-        node.complete = true;
+        node.has_roster = true;
         assert_eq!(node.room("rust", 5).advance(0, 8), 0);
         // All rooms are known, so a new one has just been opened.
         assert_eq!(node.room("Rust", 9).advance(3, 4), 3);
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(node.room("lobby", 0).advance(100, 102), 0);
         assert_eq!(node.accept(11, 0), Some(true));
         assert_eq!(node.room("lobby", 0).advance(50, 51), 0);
-        node.silent = SILENT;
+        node.silent_ticks = SILENT;
         assert_eq!(node.accept(2, 0), Some(true));
         assert!(!node.is_gone());
     }

@@ -6,27 +6,27 @@
 use std::collections::BTreeSet;
 use std::mem;
 
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::envelope::{Body, PRESENCE, Roster};
+use crate::envelope::{Body, PRESENCE, RosterRoom};
 use crate::hub::Hub;
 use crate::name::{self, at};
 use crate::nodes::{RoomKey, SILENT};
 use crate::room::{ROOMS, Room, RoomId, list};
 
-/// In how many rosters a removed room is: for a minute. A node that misses all of them does not know
-/// how many lines it has missed there.
+/// The number of rosters that list a removed room: for a minute. A node that misses all of them does
+/// not know how many lines it has missed there.
 const REMOVED: u32 = 30;
 
 impl Hub {
-    /// Publishes all rooms and their members.
+    /// Publishes the roster: all rooms and their members.
     pub(crate) fn publish_presence(&mut self) {
         // A new name must not arrive before the line that announces it.
         self.publish_all_lines();
-        let open = self.rooms.iter().map(|(id, room)| self.roster(*id, room));
-        let removed = self.cluster.removed.iter().map(|(roster, _)| roster.clone());
+        let open = self.rooms.iter().map(|(id, room)| self.roster_room(*id, room));
+        let removed = self.cluster.removed.iter().map(|(room, _)| room.clone());
         let rooms = removed.chain(open).collect();
-        self.cluster.published = Some(0);
+        self.cluster.ticks_since_roster = Some(0);
         if self.publish(PRESENCE.into(), Body::Presence { rooms }).is_ok() {
             self.cluster.removed.retain_mut(|(_, rosters)| {
                 *rosters -= 1;
@@ -38,14 +38,14 @@ impl Hub {
     /// Remembers a room that is removed, for the next rosters: they have the number of its lines. A
     /// room in which nothing was said has none.
     pub(crate) fn remember_removed(&mut self, id: RoomId, room: &Room) {
-        if room.remote.next == 0 {
+        if room.exchange.next == 0 {
             return;
         }
-        let roster = self.roster(id, room);
+        let listed = self.roster_room(id, room);
         if self.cluster.removed.len() == ROOMS {
             self.cluster.removed.remove(0);
         }
-        self.cluster.removed.push((roster, REMOVED));
+        self.cluster.removed.push((listed, REMOVED));
     }
 
     /// Publishes the last lines, and that this node ends: it has no rooms.
@@ -57,29 +57,29 @@ impl Hub {
         let _ = self.publish(PRESENCE.into(), Body::Presence { rooms: Vec::new() });
     }
 
-    fn roster(&self, id: RoomId, room: &Room) -> Roster {
+    fn roster_room(&self, id: RoomId, room: &Room) -> RosterRoom {
         let members = room.members.iter().map(|id| self.members[id].name.clone()).collect();
-        Roster { room: room.name.clone(), id, next: room.remote.next, members }
+        RosterRoom { room: room.name.clone(), id, next: room.exchange.next, members }
     }
 
     /// Takes over the rooms of another node.
-    pub(crate) fn receive_presence(&mut self, key: &str, rosters: Vec<Roster>) {
-        let listed: BTreeSet<_> = rosters.iter().map(Roster::key).collect();
+    pub(crate) fn receive_presence(&mut self, key: &str, rosters: Vec<RosterRoom>) {
+        let listed: BTreeSet<_> = rosters.iter().map(RosterRoom::key).collect();
         // First: if a room was removed and opened again, its members leave before they join.
         if let Some(node) = self.cluster.nodes.get(key) {
             let removed = node.rooms.keys().filter(|room| !listed.contains(*room)).cloned();
             self.empty_rooms(key, removed.collect());
         }
-        rosters.into_iter().for_each(|roster| self.receive_roster(key, roster));
+        rosters.into_iter().for_each(|roster| self.receive_room(key, roster));
         if let Some(node) = self.cluster.nodes.get_mut(key) {
             node.rooms.retain(|key, room| listed.contains(key) || !room.members.is_empty());
-            node.complete = true;
+            node.has_roster = true;
         }
     }
 
-    fn receive_roster(&mut self, key: &str, roster: Roster) {
+    fn receive_room(&mut self, key: &str, roster: RosterRoom) {
         let room_key = roster.key();
-        let Roster { room, id, next, members } = roster;
+        let RosterRoom { room, id, next, members } = roster;
         let Some(node) = self.cluster.nodes.get_mut(key) else { return };
         let members = members.iter().map(|member| at(member, &node.name)).collect();
         let missed = node.room(&room, id).advance(next, next);
@@ -93,7 +93,7 @@ impl Hub {
     }
 
     /// All members of another node leave these rooms.
-    fn empty_rooms(&mut self, key: &str, rooms: Vec<RoomKey>) {
+    pub(crate) fn empty_rooms(&mut self, key: &str, rooms: Vec<RoomKey>) {
         rooms.iter().for_each(|room| self.replace_members(key, room, BTreeSet::new()));
     }
 
@@ -128,8 +128,8 @@ impl Hub {
     pub(crate) fn expire_nodes(&mut self) {
         let mut gone = Vec::new();
         for (key, node) in &mut self.cluster.nodes {
-            node.silent = node.silent.saturating_add(1);
-            if node.silent == SILENT {
+            node.silent_ticks = node.silent_ticks.saturating_add(1);
+            if node.silent_ticks == SILENT {
                 info!(node = node.name, "a node is gone");
             }
             if node.is_gone() {
@@ -138,18 +138,6 @@ impl Hub {
             }
         }
         gone.into_iter().for_each(|(key, rooms)| self.empty_rooms(&key, rooms));
-    }
-
-    /// Forgets a node with more rooms or members than a node can have.
-    pub(crate) fn check_limits(&mut self, key: &str) {
-        let Some(node) = self.cluster.nodes.get_mut(key) else { return };
-        node.forget_empty_rooms();
-        if node.exceeds_limits() {
-            warn!(node = node.name, "a node with too many rooms or members is forgotten");
-            let rooms = node.rooms.keys().cloned().collect();
-            self.empty_rooms(key, rooms);
-            self.cluster.nodes.remove(key);
-        }
     }
 
     /// The members of the other nodes in a room, node by node.

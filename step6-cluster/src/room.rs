@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::batch::{Batch, Id, Permit};
 use crate::envelope::{Kind, RoomLine};
-use crate::remote::Remote;
+use crate::exchange::Exchange;
 
 /// A unique id of a room, never reused: not even by a later room of the same name.
 pub(crate) type RoomId = u64;
@@ -22,8 +22,8 @@ pub(crate) const LOBBY: RoomId = 0;
 /// The maximum number of rooms.
 pub(crate) const ROOMS: usize = 1000;
 
-/// A draft is full when it has this many bytes: it is sent even if a batch is in flight. Many
-/// batches may wait for the relay, so they are smaller than in step 5.
+/// A draft is full when it has this many bytes: it is sent even if a batch is in flight. Half of
+/// step 5's: the NATS library of a slow node may hold hundreds of batches.
 pub(crate) const BATCH: usize = 128 * 1024;
 
 /// How many names a notice shows.
@@ -50,8 +50,8 @@ pub(crate) struct Room {
     history: VecDeque<Vec<u8>>,
     /// The size of `history` in bytes.
     remembered: usize,
-    /// What it keeps for the other nodes, and about them.
-    pub(crate) remote: Remote,
+    /// What it exchanges with the other nodes.
+    pub(crate) exchange: Exchange,
 }
 
 impl Room {
@@ -90,7 +90,7 @@ impl Room {
         }
         for (kind, members) in [(Kind::Joined, joined), (Kind::Left, left)] {
             let line = |(_, name)| RoomLine(kind, name, String::new());
-            self.remote.push(members.into_iter().map(line));
+            self.exchange.push(members.into_iter().map(line));
         }
     }
 

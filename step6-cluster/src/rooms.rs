@@ -135,7 +135,7 @@ impl Hub {
         {
             self.unflushed.insert(member.room);
             let (room_id, line) = (member.room, line(&member.name, text));
-            let publish = room.remote.push(RoomLine::said(line));
+            let publish = room.exchange.push(RoomLine::said(line));
             if room.append(&[id], line, permit) {
                 self.flush(room_id);
             }

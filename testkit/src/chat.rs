@@ -15,10 +15,12 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// The step's own binary, or `CHAT_BIN` if that is set.
+    /// The step's own binary, or `CHAT_BIN` if that is set: a path from the root of the workspace.
     pub fn new(step: u8, program: &str) -> Self {
         let program = env::var_os("CHAT_BIN").unwrap_or_else(|| program.into());
-        Self { program, step }
+        // cargo runs a test in the folder of its package.
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        Self { program: root.join(program).into(), step }
     }
 
     /// The example `name` of a step, which cargo puts beside the step's own binary.

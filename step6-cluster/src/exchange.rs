@@ -20,9 +20,9 @@ const BUDGET: usize = 1024 * 1024;
 /// The share of the budget for the number of lost lines.
 const NOTICE: usize = 32;
 
-/// What a room keeps for the other nodes, and about them.
+/// The lines that a room still has to publish, and a bound for those that it receives.
 #[derive(Debug)]
-pub(crate) struct Remote {
+pub(crate) struct Exchange {
     /// What happened here and is not published yet.
     outgoing: Vec<RoomLine>,
     /// Its size, as the room shows it.
@@ -35,14 +35,14 @@ pub(crate) struct Remote {
     missed: u64,
 }
 
-impl Default for Remote {
+impl Default for Exchange {
     fn default() -> Self {
         let budget = Arc::new(Semaphore::new(BUDGET));
         Self { outgoing: Vec::new(), size: 0, next: 0, budget, missed: 0 }
     }
 }
 
-impl Remote {
+impl Exchange {
     /// Adds lines to those that are not published yet. Returns whether they fill a batch.
     pub(crate) fn push(&mut self, lines: impl IntoIterator<Item = RoomLine>) -> bool {
         for line in lines {
@@ -52,7 +52,7 @@ impl Remote {
         self.size >= BATCH
     }
 
-    /// Takes the lines that are not published yet, with the number of the first.
+    /// Numbers the lines that are not published yet, and takes them, with the number of the first.
     pub(crate) fn take(&mut self) -> (u64, Vec<RoomLine>) {
         let (first, lines) = (self.next, mem::take(&mut self.outgoing));
         self.next += numbered(&lines);
@@ -108,7 +108,7 @@ impl Room {
     /// Returns whether it did.
     pub(crate) fn append_notices(&mut self, notices: &[String]) -> bool {
         let bytes = notices.iter().map(String::len).sum();
-        let Some(permit) = self.remote.permit(bytes) else { return false };
+        let Some(permit) = self.exchange.permit(bytes) else { return false };
         for notice in notices {
             self.append(&[], Line::Notice(notice), &permit);
         }
@@ -117,23 +117,23 @@ impl Room {
 
     /// Counts lines of other nodes that were lost.
     pub(crate) fn miss(&mut self, lines: u64) {
-        // The number came from another node, so it may be any.
-        self.remote.missed = self.remote.missed.saturating_add(lines);
+        // The number came from another node, so it can be arbitrarily large.
+        self.exchange.missed = self.exchange.missed.saturating_add(lines);
     }
 
     /// Adds the number of lines that were lost to the next batch, unless too many bytes are in
     /// flight. Returns whether it did.
     pub(crate) fn announce_missed(&mut self) -> bool {
-        if self.remote.missed == 0 {
+        if self.exchange.missed == 0 {
             return false;
         }
-        let Some(permit) = self.remote.permit(0) else { return false };
+        let Some(permit) = self.exchange.permit(0) else { return false };
         self.append_missed(&permit);
         true
     }
 
     fn append_missed(&mut self, permit: &Permit) {
-        let missed = mem::take(&mut self.remote.missed);
+        let missed = mem::take(&mut self.exchange.missed);
         if missed > 0 {
             warn!(room = self.name, missed, "lines of other nodes were lost");
             self.append(&[], Line::Error(&format!("missed {missed} lines")), permit);
