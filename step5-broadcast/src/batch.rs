@@ -107,8 +107,7 @@ impl Batch {
 
     /// How many lines `id` receives from `from` on, where a line begins.
     pub(crate) fn lines_behind(&self, id: Id, from: usize) -> usize {
-        let ranges = self.visible(id, from);
-        ranges.map(|range| memchr_iter(b'\n', &self.bytes[range]).count()).sum()
+        self.visible(id, from).map(|range| count_lines(&self.bytes[range])).sum()
     }
 
     /// If `at` is inside a line, the end of that line. If a line begins at `at`, `at` itself.
@@ -126,6 +125,21 @@ impl Drop for Batch {
             done.notify_one();
         }
     }
+}
+
+fn count_lines(bytes: &[u8]) -> usize {
+    let mut start = 0;
+    let ends = memchr_iter(b'\n', bytes);
+    ends.map(|end| weight(&bytes[mem::replace(&mut start, end + 1)..end])).sum()
+}
+
+/// How many lines a line stands for. At step 6 a whole room may have missed lines: then one line,
+/// `! missed 12 lines`, stands for 12.
+fn weight(line: &[u8]) -> usize {
+    let Some(rest) = line.strip_prefix(b"! missed ") else { return 1 };
+    let number = str::from_utf8(rest).ok().and_then(|rest| rest.strip_suffix(" lines"));
+    // Real numbers fit into 32 bits, and then the sum does not overflow.
+    number.and_then(|number| number.parse::<u32>().ok()).map_or(1, |number| number as usize)
 }
 
 #[cfg(test)]
@@ -162,5 +176,15 @@ mod tests {
         assert_eq!(counts(9), [5, 4, 3, 2, 0]);
         assert_eq!(counts(1), [2, 2, 2, 1, 0]);
         assert_eq!([0, 2, 3, 5].map(|at| batch.line_end(at)), [0, 2, 5, 5]);
+    }
+
+    #[test]
+    fn a_line_that_says_how_many_are_missing_counts_as_many() {
+        let mut batch = Batch::new(Arc::default());
+        for line in ["a", "! missed 12 lines", "! missed a bus", "b: ! missed 3 lines", "* c left"]
+        {
+            batch.push(&[], line);
+        }
+        assert_eq!(batch.lines_behind(9, 0), 1 + 12 + 1 + 1 + 1);
     }
 }

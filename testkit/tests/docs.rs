@@ -183,7 +183,7 @@ const BUDGETS: [(&str, &str, Budgets); 5] = [
         "step5-broadcast",
         &[
             ("accept.rs", 50),
-            ("batch.rs", 200),
+            ("batch.rs", 205),
             ("client.rs", 35),
             ("console.rs", 10),
             ("hub.rs", 270),

@@ -1,6 +1,6 @@
-//! Much at once: one client, or many, cannot make the relay look lost.
+//! Much at once: clients cannot make the relay look lost, and what they miss is counted.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
 use testkit::{Cluster, Machine, PATIENCE, Peer, eventually};
@@ -127,5 +127,42 @@ fn a_join_that_finds_a_full_room_is_announced_later() {
         node.publish("chat.v1.room.go", &said("go", 1, 6000, &[["joined", "zed", ""]]));
         node.publish(PRESENCE, &presence("go", 1, 6000, &["zoe", "zed"]));
         ann.lines.until("a join", |line| line == "* zed@z joined");
+    });
+}
+
+#[test]
+fn a_client_that_lags_counts_what_its_room_missed() {
+    const LINES: usize = 4000;
+    on_nats(Machine::Shared, 1, |cluster| {
+        let mut pauser = TcpStream::connect(cluster.addr(0)).unwrap();
+        pauser.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut reader = BufReader::new(pauser.try_clone().unwrap()).lines().map(Result::unwrap);
+        assert!(reader.any(|line| line == "* you are in lobby"));
+        let [mut ann] = cluster.people(["ann"]);
+        // Her join and her name. No other notice follows.
+        assert_eq!(reader.by_ref().take(2).count(), 2);
+        let mut node = Node::new(cluster, "z");
+        node.say(0, &[["said", "zoe", "one"]]);
+        ann.lines.expect("zoe@z: one");
+        // More than the buffers of a connection hold, so the client lags at the end.
+        let text = "x".repeat(4000);
+        (0..LINES).for_each(|_| ann.send_line(&text));
+        ann.sync();
+        node.say(1001, &[["said", "zoe", "two"]]);
+        ann.lines.expect("! missed 1000 lines");
+        ann.lines.expect("zoe@z: two");
+        (0..LINES).for_each(|_| ann.send_line(&text));
+        ann.sync();
+        pauser.write_all(b"/who\n").unwrap();
+        let (mut received, mut missed) = (0, 0);
+        for line in reader.take_while(|line| !line.starts_with("* 3 in lobby")) {
+            if let Some(number) = line.strip_prefix("! missed ") {
+                missed += number.strip_suffix(" lines").unwrap().parse::<usize>().unwrap();
+            } else {
+                received += 1;
+            }
+        }
+        println!("{received} received, {missed} missed");
+        assert_eq!(received + missed, 2 * LINES + 1002);
     });
 }
