@@ -40,19 +40,7 @@ impl Link {
     pub async fn nats(node: String, url: &str, credentials: Option<&Path>) -> io::Result<Self> {
         let (states, connected) = channel(1);
         let server = parse(url)?;
-        let mut options = authorize(ConnectOptions::new(), &server)
-            .name(&node)
-            .no_echo()
-            // A NATS server advertises others of its cluster, which may not use TLS.
-            .ignore_discovered_servers()
-            .ping_interval(PING)
-            .connection_timeout(CONNECT_TIMEOUT)
-            .reconnect_delay_callback(
-                |attempt| if attempt > 1 { RECONNECT } else { Duration::ZERO },
-            )
-            .client_capacity(SENT)
-            .subscription_capacity(RECEIVED)
-            .event_callback(move |event| report(event, states.clone()));
+        let mut options = authorize(options(states).name(&node), &server);
         if let Some(path) = credentials {
             options = options.credentials_file(path).await?;
         }
@@ -69,6 +57,19 @@ impl Link {
         let subscription = Subscription::Nats { rooms, private, connected };
         Ok(Self { node, relay: Relay::Nats(client), subscription })
     }
+}
+
+fn options(states: Sender<bool>) -> ConnectOptions {
+    ConnectOptions::new()
+        .no_echo()
+        // A NATS server advertises others of its cluster, which may not use TLS.
+        .ignore_discovered_servers()
+        .ping_interval(PING)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .reconnect_delay_callback(|attempt| if attempt > 1 { RECONNECT } else { Duration::ZERO })
+        .client_capacity(SENT)
+        .subscription_capacity(RECEIVED)
+        .event_callback(move |event| report(event, states.clone()))
 }
 
 /// Checks the URL. The library would also take those of web sockets, and use no TLS for them.
