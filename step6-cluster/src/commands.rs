@@ -78,6 +78,10 @@ impl Hub {
         if self.members[&id].room == room {
             return Err(format!("you are in {name} already"));
         }
+        // What the member has said here goes before its private messages from the next room.
+        if self.cluster.has_space() {
+            self.publish_lines(self.members[&id].room);
+        }
         self.leave_room(id, Some(permit));
         self.enter_room(id, room, Vec::new(), Some(permit.clone()));
         Ok(None)

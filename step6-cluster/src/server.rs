@@ -76,17 +76,19 @@ pub async fn run_all(
     if nodes.len() == 1
         && let Some((listener, link)) = nodes.pop()
     {
-        return run(listener, Some(console), shutdown, limits, link).await;
+        return run(listener, Some(console), shutdown, limits, link, channel(1).0).await;
     }
     let (mut running, mut stops, mut console) = (JoinSet::new(), Vec::new(), Some(console));
+    let (ending, mut on_ending) = channel(1);
     for (listener, link) in nodes {
         let (stop, on_stop) = channel(1);
         stops.push(stop);
-        running.spawn(run(listener, console.take(), on_stop, limits, link));
+        running.spawn(run(listener, console.take(), on_stop, limits, link, ending.clone()));
     }
     let mut result = Ok(());
     select! {
         _ = shutdown.recv() => {}
+        _ = on_ending.recv() => {}
         Some(ended) = running.join_next() => result = ended?,
     }
     drop(stops);
@@ -98,7 +100,8 @@ pub async fn run_all(
 
 /// Serves `listener` as a node of a cluster until the operator leaves or `shutdown` closes. Then
 /// every client gets a goodbye, and the server waits for at most [`DRAIN`] until the sessions and
-/// the relay have ended. A node without a console has no operator.
+/// the relay have ended. A node without a console has no operator. `ending` receives a message when
+/// the hub has ended.
 ///
 /// # Errors
 ///
@@ -109,6 +112,7 @@ async fn run(
     shutdown: Shutdown,
     limits: Limits,
     link: Link,
+    ending: Sender<()>,
 ) -> io::Result<()> {
     let (events, on_event) = channel(EVENTS);
     let (stop, on_stop) = channel(1);
@@ -120,6 +124,8 @@ async fn run(
     let mut inbox = Inbox { events: on_event, shutdown };
     hub::run(Hub::new(operator, limits.history, cluster), &mut inbox).await;
 
+    // The other nodes of this process end at the same time. It fails if they know already.
+    let _ = ending.try_send(());
     // The hub is gone, and with it every outbox: the writers write their goodbyes.
     let deadline = Instant::now() + DRAIN;
     drop(stop);

@@ -102,6 +102,10 @@ fn a_private_message_comes_after_what_was_said_before() {
             bob.lines.expect(&format!("ann@a: {n}"));
             bob.lines.expect(&format!("ann@a (private): {n}"));
         }
+        // The next room is no shortcut.
+        ann.writer().write_all(b"the last\n/join go\n/msg bob@b psst\n").unwrap();
+        bob.lines.expect("ann@a: the last");
+        bob.lines.expect_after_notices("ann@a (private): psst");
     });
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{Cluster, Machine, Nats, Peer};
+use step6_cluster::server::DRAIN;
+use testkit::{Cluster, Machine, Nats, Peer, best_of_three};
 
-use super::{on_local, on_nats};
+use super::{chat, on_local, on_nats};
 
 /// How long a server may take to end.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -40,6 +41,21 @@ fn all_nodes_of_a_process_end_together() {
             expect_end(cluster, &mut [&mut ann, &mut bob, &mut cyd], end);
         });
     }
+}
+
+#[test]
+fn the_nodes_of_a_process_wait_for_their_clients_at_the_same_time() {
+    best_of_three(2 * DRAIN, || {
+        let chat = chat();
+        let mut cluster = Cluster::local(&chat, 2, &[]);
+        // They do not close their connections after the goodbye.
+        let _clients = [0, 1].map(|node| cluster.peer(node));
+        let started = Instant::now();
+        by_operator(&mut cluster);
+        assert_eq!(cluster.process(0).exit_within(LIMIT), 0);
+        println!("{:?}", started.elapsed());
+        started.elapsed()
+    });
 }
 
 /// Ends a node after the relay was hurt: at once, or when the node has noticed.
