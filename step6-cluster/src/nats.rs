@@ -36,7 +36,7 @@ impl Link {
     /// # Errors
     ///
     /// A file that cannot be read, an invalid URL, or a NATS server that refuses, does not answer or
-    /// takes only messages below [`MAX_ENVELOPE`].
+    /// takes only messages below `MAX_ENVELOPE`.
     pub async fn nats(node: String, url: &str, credentials: Option<&Path>) -> io::Result<Self> {
         let (states, connected) = channel(1);
         let server = parse(url)?;
