@@ -88,10 +88,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if let Command::Server { addrs, relay: Some(_), .. } = &command
-        && addrs.len() > 1
+    if let Command::Server { addrs, relay, .. } = &command
+        && let Err(error) = check_nodes(addrs, relay.is_some())
     {
-        Cli::command().error(ErrorKind::ArgumentConflict, "--relay takes one ADDR").exit();
+        Cli::command().error(ErrorKind::ValueValidation, error).exit();
     }
     let result = runtime(&command).and_then(|runtime| {
         let result = runtime.block_on(run(command));
@@ -106,6 +106,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Checks the addresses of several nodes before the first one listens.
+fn check_nodes(addrs: &[String], relay: bool) -> Result<(), String> {
+    if addrs.len() > 1 {
+        for addr in addrs {
+            check_address(addr).map_err(|error| format!("{addr}: {error}"))?;
+        }
+        if relay {
+            return Err("--relay takes one ADDR".into());
+        }
+    }
+    Ok(())
 }
 
 /// One thread is enough for thousands of tasks that wait, and cheaper than moving tasks between

@@ -84,8 +84,8 @@ fn a_relay_that_cannot_be_reached_is_reported() {
 #[test]
 fn a_bad_address_among_several_is_reported_by_name() {
     let (code, stderr) = run(&["127.0.0.1:0", "nonsense"]);
-    assert_eq!((code, stderr.lines().count()), (1, 1), "{stderr}");
-    assert!(stderr.starts_with("error: cannot listen on nonsense: expected HOST:PORT"), "{stderr}");
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.starts_with("error: nonsense: expected HOST:PORT"), "{stderr}");
 }
 
 #[test]
