@@ -206,7 +206,7 @@ const BUDGETS: [(&str, &str, Budgets); 5] = [
             ("console.rs", 0),
             ("hub.rs", 40),
             ("lib.rs", 55),
-            ("main.rs", 105),
+            ("main.rs", 120),
             ("name.rs", 20),
             ("operator.rs", 0),
             ("reader.rs", 0),
