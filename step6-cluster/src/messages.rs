@@ -24,7 +24,7 @@ impl Hub {
     }
 
     /// Publishes the last lines of a room that is being removed. If more than half of the queue is in
-    /// use, it only numbers them: the next roster says how many are lost, and who has left.
+    /// use, it only numbers them: the next roster says how many are lost, and which members left.
     pub(crate) fn publish_last_lines(&mut self, id: RoomId) {
         if self.cluster.has_space() {
             self.publish_lines(id);
