@@ -35,9 +35,9 @@ impl Hub {
                 self.unflushed.insert(*id);
             }
         }
-        let ticks = self.cluster.ticks_since_roster.map_or(ROSTER, |ticks| ticks + 1);
-        self.cluster.ticks_since_roster = Some(ticks);
-        if ticks >= ROSTER {
+        self.cluster.ticks_to_roster = self.cluster.ticks_to_roster.saturating_sub(1);
+        if self.cluster.ticks_to_roster == 0 {
+            self.cluster.ticks_to_roster = ROSTER;
             self.publish_presence();
         }
     }
@@ -67,8 +67,8 @@ impl Hub {
         }
     }
 
-    /// Returns whether an envelope is to be handled: it is newer than the last one of its node. If the
-    /// node has just started, it needs our members, so the next tick publishes them.
+    /// Returns whether to handle an envelope: it is newer than the last one of its node. If the node
+    /// has just started, it needs our members, so the next tick publishes them.
     fn accept(&mut self, key: &str, name: &str, epoch: u64, seq: u64) -> bool {
         let nodes = &mut self.cluster.nodes;
         let known = nodes.contains_key(key);
@@ -83,7 +83,7 @@ impl Hub {
         let accepted = node.accept(epoch, seq);
         if !known || accepted == Some(true) {
             info!(name, epoch, "a new node, or a new epoch");
-            self.cluster.ticks_since_roster = None;
+            self.cluster.ticks_to_roster = 0;
         }
         accepted.is_some()
     }
@@ -120,7 +120,7 @@ impl Hub {
             warn!("the relay is back");
             self.notify_rooms("relay back");
             // The others learn how much they have missed.
-            self.cluster.ticks_since_roster = None;
+            self.cluster.ticks_to_roster = 0;
         }
     }
 

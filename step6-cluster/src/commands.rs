@@ -78,7 +78,8 @@ impl Hub {
         if self.members[&id].room == room {
             return Err(format!("you are in {name} already"));
         }
-        // What the member has said here goes before its private messages from the next room.
+        // On the ring, what the member has said here arrives before its private messages from the next
+        // room.
         if self.cluster.has_space() {
             self.publish_lines(self.members[&id].room);
         }

@@ -1,5 +1,5 @@
-//! What nodes send each other, and the checks of what arrives. Anybody with access to the relay can
-//! publish, so an envelope is input like any other.
+//! What nodes send each other, and the checks of what arrives. Any program with access to the relay
+//! can publish, so an envelope is input like any other.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -174,7 +174,7 @@ impl Body {
         match self {
             Self::Lines { lines, .. } => lines.iter().map(RoomLine::size).sum(),
             Self::Presence { rooms } => {
-                rooms.iter().flat_map(|roster| &roster.members).map(String::len).sum()
+                rooms.iter().flat_map(|room| &room.members).map(String::len).sum()
             }
             Self::Private { text, .. } => text.len(),
             Self::Refused { .. } => 0,
@@ -189,14 +189,17 @@ impl Body {
                 first.checked_add(lines.len() as u64).map(drop).ok_or("too many lines".into())
             }
             Self::Presence { rooms } => {
-                let members: usize = rooms.iter().map(|roster| roster.members.len()).sum();
+                let members: usize = rooms.iter().map(|room| room.members.len()).sum();
                 let distinct: BTreeSet<_> = rooms.iter().map(RosterRoom::key).collect();
-                if rooms.len() > LISTED || members > MEMBERS || distinct.len() < rooms.len() {
+                if distinct.len() < rooms.len() {
+                    return Err("a room that is listed twice".into());
+                }
+                if rooms.len() > LISTED || members > MEMBERS {
                     return Err("more rooms or members than a node can have".into());
                 }
-                rooms.iter().try_for_each(|roster| {
-                    name::check(&roster.room)?;
-                    roster.members.iter().try_for_each(|member| name::check(member))
+                rooms.iter().try_for_each(|room| {
+                    name::check(&room.room)?;
+                    room.members.iter().try_for_each(|member| name::check(member))
                 })
             }
             Self::Private { from, to, text } => {
@@ -219,7 +222,8 @@ impl RoomLine {
         }
     }
 
-    /// Its size as a room shows it: `NAME: TEXT` and its end. Other lines are a little longer.
+    /// Its size as a room shows it: `NAME: TEXT` and its end, before control characters are replaced.
+    /// Other lines are a little longer.
     pub(crate) fn size(&self) -> usize {
         let Self(_, name, text) = self;
         name.len() + text.len() + ": \n".len()

@@ -13,12 +13,13 @@ use crate::envelope::{Kind, RoomLine, numbered};
 use crate::name::at;
 use crate::room::{BATCH, Room, list};
 
-/// How many bytes of lines of other nodes may be in flight in a room. More lines are missed: if the
-/// relay waited for one room, it would hold up the others.
+/// How many bytes of lines of other nodes may be in flight in a room. Lines beyond that count as
+/// missed: if the relay waited for one room, it would hold up the others. A control character counts
+/// as one byte, and has three when it is shown.
 const BUDGET: usize = 1024 * 1024;
 
-/// The share of the budget for the number of lost lines.
-const NOTICE: usize = 32;
+/// The bytes of the budget that each permit adds for a `! missed N lines`.
+const NOTICE: usize = "! missed 18446744073709551615 lines\n".len();
 
 /// The lines that a room still has to publish, and a bound for those that it receives.
 #[derive(Debug)]

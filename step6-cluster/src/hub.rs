@@ -47,7 +47,8 @@ pub enum Event {
 /// Everything that the hub waits for from outside.
 #[derive(Debug)]
 pub struct Inbox {
-    /// From the sessions. Closed when the sessions, the operator and the accept loop have ended.
+    /// From the sessions and the relay. Closed when the sessions, the operator, the accept loop and the
+    /// relay have ended.
     pub events: Receiver<Event>,
     /// Closed when the server has to end.
     pub shutdown: Shutdown,

@@ -53,7 +53,10 @@ impl Hub {
         let missed = remote.advance(first, first + said);
         let Some(local_id) = self.room_ids.get(&name::key(room)).copied() else {
             // No member is here, but `/rooms` and private messages need the changes.
-            return lines.retain(|line| remote.apply(line, &name));
+            for line in &lines {
+                remote.apply(line, &name);
+            }
+            return;
         };
         let Some(local) = self.rooms.get_mut(&local_id) else { return };
         local.miss(missed);
@@ -94,7 +97,7 @@ impl Hub {
         }
         let Member { name, room, .. } = &self.members[&from];
         let (from, room) = (name.clone(), *room);
-        // What the author has said before goes first.
+        // On the ring, what the author has said before arrives first.
         self.publish_lines(room);
         let body = Body::Private { from, to: to.into(), text: text.into() };
         self.publish(node_subject(node), body).map_err(|lost| lost.to_string())?;
@@ -109,7 +112,7 @@ impl Hub {
             return;
         }
         let body = Body::Refused { from, to, full: addressee.is_some() };
-        // Not with `publish`: an answer that is lost is no reason to tell the rooms of a lost relay.
+        // `send`, not `publish`: if this answer is lost, the rooms need no notice.
         if self.cluster.has_space() {
             let _ = self.cluster.send(node_subject(node), body);
         }

@@ -1,4 +1,4 @@
-//! The rules for names of people and rooms.
+//! The rules for names of people, rooms and nodes.
 
 /// The maximum length of a name in bytes. A name is ASCII, so bytes are characters.
 const MAX_NAME: usize = 20;

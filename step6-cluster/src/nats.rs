@@ -13,17 +13,18 @@ use tracing::{debug, warn};
 use crate::envelope::{ALL_ROOMS, MAX_ENVELOPE, node_subject};
 use crate::relay::{Link, Relay, Subscription};
 
-/// How many messages may wait in the NATS library for the hub. It drops what comes on top.
+/// How many messages of each of the two subscriptions may wait in the NATS library for the hub. It
+/// drops what comes on top.
 const RECEIVED: usize = 512;
 
 /// How many messages may wait in the NATS library for its connection.
 const SENT: usize = 16;
 
-/// How often the NATS library pings a silent server. If two pings have no answer when the third is
-/// due, after 1.5 s, the connection is lost.
+/// How often the NATS library pings a silent server. If two pings have no answer when it is time for
+/// the third, after 1.5 s, the connection is lost.
 const PING: Duration = Duration::from_millis(500);
 
-/// How long an attempt to connect may take.
+/// How long an attempt to connect may take, once the host's address is known.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The pause before the next attempt.
@@ -100,7 +101,7 @@ fn without_password(server: ServerAddr) -> io::Result<ServerAddr> {
     ServerAddr::from_url(url)
 }
 
-/// The error as text: it says its cause already, which `main` would repeat.
+/// Keeps only the text of an error. It contains the cause, and `main` would print it again.
 fn as_text(error: impl Error) -> io::Error {
     io::Error::other(error.to_string())
 }

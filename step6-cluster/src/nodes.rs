@@ -1,6 +1,6 @@
 //! What a hub knows of its cluster: this node, the other nodes, and their rooms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -35,10 +35,10 @@ pub(crate) struct Cluster {
     pub(crate) connected: bool,
     /// Whether the relay is lost: not connected, or with a full queue.
     pub(crate) lost: bool,
-    /// How many ticks ago the node published all its members. `None`: it has to, at the next tick.
-    pub(crate) ticks_since_roster: Option<u32>,
-    /// Rooms that were removed, and in how many rosters they still are.
-    pub(crate) removed: Vec<(RosterRoom, u32)>,
+    /// How many ticks to wait until the next roster. 0: publish it at the next tick.
+    pub(crate) ticks_to_roster: u32,
+    /// Removed rooms, each with the number of rosters that will still list it.
+    pub(crate) removed: VecDeque<(RosterRoom, u32)>,
     /// The other nodes, by the key of their name.
     pub(crate) nodes: BTreeMap<String, Node>,
 }
@@ -55,8 +55,8 @@ impl Cluster {
             budget: Arc::new(Semaphore::new(UNPUBLISHED)),
             connected: true,
             lost: false,
-            ticks_since_roster: None,
-            removed: Vec::new(),
+            ticks_to_roster: 0,
+            removed: VecDeque::new(),
             nodes: BTreeMap::new(),
         }
     }
@@ -126,7 +126,7 @@ pub(crate) struct Node {
     pub(crate) has_roster: bool,
     /// For how many ticks nothing has arrived.
     pub(crate) silent_ticks: u32,
-    /// The rooms of the node. One that is removed stays here until a roster does not list it.
+    /// The rooms of the node. A removed room stays until a roster no longer lists it.
     pub(crate) rooms: BTreeMap<RoomKey, RemoteRoom>,
 }
 
@@ -158,8 +158,8 @@ impl Node {
     /// Accepts an envelope if it is newer than the last one. Returns whether the node has
     /// restarted.
     ///
-    /// The relay may deliver an older one after a connection broke: it still had it in a buffer. Of
-    /// a node that is gone, any epoch and number is accepted: its clock may have been set back.
+    /// After a connection broke, the relay may deliver an older one from a buffer. If the node is
+    /// gone, any epoch and number is accepted: its clock may have been set back.
     pub(crate) fn accept(&mut self, epoch: u64, seq: u64) -> Option<bool> {
         let restarted = epoch != self.epoch;
         if !self.is_gone() && (epoch < self.epoch || !restarted && Some(seq) <= self.seq) {
@@ -173,8 +173,8 @@ impl Node {
         Some(restarted)
     }
 
-    /// Forgets the empty rooms, if there are too many rooms. After that, an unknown room need not be
-    /// new, so the number of its first line shows no gap.
+    /// Forgets the empty rooms, if there are too many rooms. After that, a room that is not known
+    /// here may be an old one, so the number of its first line shows no gap.
     pub(crate) fn forget_empty_rooms(&mut self) {
         if self.rooms.len() > LISTED {
             self.rooms.retain(|_, room| !room.members.is_empty());
@@ -200,7 +200,8 @@ impl Node {
 }
 
 impl RemoteRoom {
-    /// Applies a line to the members. Returns whether it changes them, or was said.
+    /// Applies a line to the members. Returns whether a room has to show it: it changes them, or a
+    /// member said it.
     pub(crate) fn apply(&mut self, RoomLine(kind, name, text): &RoomLine, node: &str) -> bool {
         let name = at(name, node);
         match kind {

@@ -26,7 +26,6 @@ impl Hub {
         let open = self.rooms.iter().map(|(id, room)| self.roster_room(*id, room));
         let removed = self.cluster.removed.iter().map(|(room, _)| room.clone());
         let rooms = removed.chain(open).collect();
-        self.cluster.ticks_since_roster = Some(0);
         if self.publish(PRESENCE.into(), Body::Presence { rooms }).is_ok() {
             self.cluster.removed.retain_mut(|(_, rosters)| {
                 *rosters -= 1;
@@ -43,9 +42,9 @@ impl Hub {
         }
         let listed = self.roster_room(id, room);
         if self.cluster.removed.len() == ROOMS {
-            self.cluster.removed.remove(0);
+            self.cluster.removed.pop_front();
         }
-        self.cluster.removed.push((listed, REMOVED));
+        self.cluster.removed.push_back((listed, REMOVED));
     }
 
     /// Publishes the last lines, and that this node ends: it has no rooms.
@@ -63,23 +62,24 @@ impl Hub {
     }
 
     /// Takes over the rooms of another node.
-    pub(crate) fn receive_presence(&mut self, key: &str, rosters: Vec<RosterRoom>) {
-        let listed: BTreeSet<_> = rosters.iter().map(RosterRoom::key).collect();
-        // First: if a room was removed and opened again, its members leave before they join.
+    pub(crate) fn receive_presence(&mut self, key: &str, rooms: Vec<RosterRoom>) {
+        let listed: BTreeSet<_> = rooms.iter().map(RosterRoom::key).collect();
+        // The removed rooms come first: if a room was closed and opened again, its members leave the
+        // old one before they join the new one.
         if let Some(node) = self.cluster.nodes.get(key) {
             let removed = node.rooms.keys().filter(|room| !listed.contains(*room)).cloned();
             self.empty_rooms(key, removed.collect());
         }
-        rosters.into_iter().for_each(|roster| self.receive_room(key, roster));
+        rooms.into_iter().for_each(|room| self.receive_room(key, room));
         if let Some(node) = self.cluster.nodes.get_mut(key) {
             node.rooms.retain(|key, room| listed.contains(key) || !room.members.is_empty());
             node.has_roster = true;
         }
     }
 
-    fn receive_room(&mut self, key: &str, roster: RosterRoom) {
-        let room_key = roster.key();
-        let RosterRoom { room, id, next, members } = roster;
+    fn receive_room(&mut self, key: &str, listed: RosterRoom) {
+        let room_key = listed.key();
+        let RosterRoom { room, id, next, members } = listed;
         let Some(node) = self.cluster.nodes.get_mut(key) else { return };
         let members = members.iter().map(|member| at(member, &node.name)).collect();
         let missed = node.room(&room, id).advance(next, next);

@@ -90,13 +90,13 @@ pub(crate) async fn run(link: Link, queue: Receiver<Outgoing>, events: Sender<Ev
 async fn publish(node: &str, relay: &Relay, mut queue: Receiver<Outgoing>) {
     while let Some(Outgoing { subject, envelope, permit: _permit }) = queue.recv().await {
         match relay {
-            // This node is alone.
+            // No other node receives, so nothing is encoded.
             Relay::Local(ring) if ring.receiver_count() == 1 => {}
             Relay::Local(ring) => {
                 let (from, payload) = (node.into(), envelope.encode());
                 // Fails if no node is left.
                 let _ = ring.send(Arc::new(Message { from, subject, payload }));
-                // The other nodes go first: the ring is shorter than the queue.
+                // The other nodes receive first: the ring holds fewer envelopes than the queue.
                 yield_now().await;
             }
             // The client waits while its queue is full. It fails for a message that is too large
@@ -155,7 +155,7 @@ impl Subscription {
             };
             match decoded {
                 Ok(envelope) => return Incoming::Envelope(envelope),
-                // It may quote the envelope.
+                // The reason may quote the envelope, so only its beginning is logged.
                 Err(reason) => {
                     let reason: String = reason.chars().take(REASON).collect();
                     warn!(reason, "an envelope is ignored");

@@ -60,8 +60,8 @@ impl Room {
         Self { name: name.into(), draft: Batch::new(done), ..Self::default() }
     }
 
-    /// Adds a line to the next batch; its author is in `hidden_from`, if it is here. Returns whether
-    /// the batch is full.
+    /// Adds a line to the next batch. `hidden_from` holds the author, if it is a member of this node.
+    /// Returns whether the batch is full.
     pub(crate) fn append(&mut self, hidden_from: &[Id], line: Line<'_>, permit: &Permit) -> bool {
         let start = self.draft.bytes().len();
         self.draft.hold(permit);

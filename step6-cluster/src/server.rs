@@ -26,7 +26,7 @@ const BACKLOG: i32 = 4096;
 /// client would be noticed late.
 const SEND_BUFFER: usize = 256 * 1024;
 
-/// How long the sessions and the operator's printer have to finish when the server ends.
+/// How long the sessions, the relay and the operator's printer have to finish when the server ends.
 pub const DRAIN: Duration = Duration::from_millis(750);
 
 /// Listens on the first address of `addr` that is free.
@@ -124,7 +124,7 @@ async fn run(
     let mut inbox = Inbox { events: on_event, shutdown };
     hub::run(Hub::new(operator, limits.history, cluster), &mut inbox).await;
 
-    // The other nodes of this process end at the same time. It fails if they know already.
+    // The other nodes of this process end, too. It fails if there are none, or if they know already.
     let _ = ending.try_send(());
     // The hub is gone, and with it every outbox: the writers write their goodbyes.
     let deadline = Instant::now() + DRAIN;
