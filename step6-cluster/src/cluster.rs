@@ -19,16 +19,20 @@ impl Hub {
     pub(crate) fn handle_relay(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Envelope(envelope) => self.receive_envelope(envelope),
-            Incoming::Connected(connected) => {
-                self.cluster.connected = connected;
-                if connected { self.declare_back() } else { self.declare_lost() }
+            Incoming::Connected(connected) => self.set_connected(connected),
+            Incoming::Tick(connected) => {
+                self.tick();
+                self.set_connected(connected);
             }
-            Incoming::Tick => self.tick(),
         }
     }
 
+    fn set_connected(&mut self, connected: bool) {
+        self.cluster.connected = connected;
+        if connected { self.declare_back() } else { self.declare_lost() }
+    }
+
     fn tick(&mut self) {
-        self.declare_back();
         self.expire_nodes();
         for (id, room) in &mut self.rooms {
             if room.announce_missed() {

@@ -66,8 +66,9 @@ pub enum Incoming {
     Envelope(Envelope),
     /// Whether the relay is connected now.
     Connected(bool),
-    /// Another 250 ms have passed.
-    Tick,
+    /// Another 250 ms have passed, and whether the relay is connected now. After a flood, the NATS
+    /// library may drop the event that the connection has ended.
+    Tick(bool),
 }
 
 /// A message from one node to the others.

@@ -1,11 +1,12 @@
 //! The connection to a NATS server.
 
-use std::error::Error;
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use async_nats::{ConnectOptions, Event, ServerAddr};
+use common::sanitize;
 use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc::{Sender, channel};
 use tracing::{debug, warn};
@@ -43,15 +44,16 @@ impl Link {
         let server = parse(url)?;
         let mut options = authorize(options(states).name(&node), &server);
         if let Some(path) = credentials {
-            options = options.credentials_file(path).await?;
+            let context = |error| as_text(format!("{}: {error}", path.display()));
+            options = options.credentials_file(path).await.map_err(context)?;
         }
         let addr = format!("{}:{}", server.host(), server.port());
         let client = options.connect(without_password(server)?).await;
-        let client = client.map_err(|error| io::Error::other(format!("{addr}: {error}")))?;
+        let client = client.map_err(|error| as_text(format!("{addr}: {error}")))?;
         let limit = client.server_info().max_payload;
         if limit < MAX_ENVELOPE {
             let reason = format!("it takes {limit} bytes in a message, less than {MAX_ENVELOPE}");
-            return Err(io::Error::other(reason));
+            return Err(as_text(format!("{addr}: {reason}")));
         }
         let rooms = client.subscribe(ALL_ROOMS).await.map_err(as_text)?;
         let private = client.subscribe(node_subject(&node)).await.map_err(as_text)?;
@@ -101,9 +103,10 @@ fn without_password(server: ServerAddr) -> io::Result<ServerAddr> {
     ServerAddr::from_url(url)
 }
 
-/// Keeps only the text of an error. It contains the cause, and `main` would print it again.
-fn as_text(error: impl Error) -> io::Error {
-    io::Error::other(error.to_string())
+/// Keeps only the text of an error. It contains the cause, and `main` would print it again. What the
+/// server has sent may control a terminal.
+fn as_text(error: impl Display) -> io::Error {
+    io::Error::other(sanitize(&error.to_string()))
 }
 
 /// Passes on whether the client is connected, and logs the rest.
@@ -112,7 +115,9 @@ async fn report(event: Event, states: Sender<bool>) {
         Event::Connected => true,
         Event::Disconnected => false,
         // For example, that the credentials do not permit a subject.
-        Event::ServerError(error) => return warn!(%error, "the NATS server reports an error"),
+        Event::ServerError(error) => {
+            return warn!(error = %as_text(error), "the NATS server reports an error");
+        }
         event => return debug!(%event, "NATS"),
     };
     // Fails if the relay task has ended.

@@ -159,10 +159,12 @@ impl Node {
     /// restarted.
     ///
     /// After a connection broke, the relay may deliver an older one from a buffer. If the node is
-    /// gone, any epoch and number is accepted: its clock may have been set back.
+    /// gone, any other epoch is accepted: its clock may have been set back.
     pub(crate) fn accept(&mut self, epoch: u64, seq: u64) -> Option<bool> {
         let restarted = epoch != self.epoch;
-        if !self.is_gone() && (epoch < self.epoch || !restarted && Some(seq) <= self.seq) {
+        let is_old =
+            if restarted { epoch < self.epoch && !self.is_gone() } else { Some(seq) <= self.seq };
+        if is_old {
             return None;
         }
         if restarted {
@@ -206,7 +208,14 @@ impl RemoteRoom {
         let name = at(name, node);
         match kind {
             Kind::Said | Kind::Did => true,
-            Kind::Nick => self.members.remove(&name) && self.members.insert(at(text, node)),
+            // The new name may be that of a member whose leave was lost.
+            Kind::Nick => {
+                let is_known = self.members.remove(&name);
+                if is_known {
+                    self.members.insert(at(text, node));
+                }
+                is_known
+            }
             Kind::Joined => self.members.insert(name),
             Kind::Left => self.members.remove(&name),
         }
@@ -257,6 +266,7 @@ mod tests {
         assert_eq!(node.accept(11, 0), Some(true));
         assert_eq!(node.room("lobby", 0).advance(50, 51), 0);
         node.silent_ticks = SILENT;
+        assert_eq!(node.accept(11, 0), None);
         assert_eq!(node.accept(2, 0), Some(true));
         assert!(!node.is_gone());
     }

@@ -23,9 +23,7 @@ impl Hub {
     pub(crate) fn publish_presence(&mut self) {
         // A new name must not arrive before the line that announces it.
         self.publish_all_lines();
-        let open = self.rooms.iter().map(|(id, room)| self.roster_room(*id, room));
-        let removed = self.cluster.removed.iter().map(|(room, _)| room.clone());
-        let rooms = removed.chain(open).collect();
+        let rooms = self.roster();
         if self.publish(PRESENCE.into(), Body::Presence { rooms }).is_ok() {
             self.cluster.removed.retain_mut(|(_, rosters)| {
                 *rosters -= 1;
@@ -47,13 +45,22 @@ impl Hub {
         self.cluster.removed.push_back((listed, REMOVED));
     }
 
-    /// Publishes the last lines, and that this node ends: it has no rooms.
+    /// Publishes the last lines, and that this node ends: a roster without members. It has the numbers
+    /// of the lines, because some of them may be lost.
     pub(crate) fn publish_end(&mut self) {
         // A full queue may have space by now.
         self.cluster.lost = !self.cluster.connected;
         self.publish_all_lines();
+        let mut rooms = self.roster();
+        rooms.iter_mut().for_each(|room| room.members.clear());
         // If it fails, the other nodes notice the silence.
-        let _ = self.publish(PRESENCE.into(), Body::Presence { rooms: Vec::new() });
+        let _ = self.publish(PRESENCE.into(), Body::Presence { rooms });
+    }
+
+    fn roster(&self) -> Vec<RosterRoom> {
+        let removed = self.cluster.removed.iter().map(|(room, _)| room.clone());
+        let open = self.rooms.iter().map(|(id, room)| self.roster_room(*id, room));
+        removed.chain(open).collect()
     }
 
     fn roster_room(&self, id: RoomId, room: &Room) -> RosterRoom {

@@ -4,6 +4,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use async_nats::connection::State;
 use async_nats::{Client, Subscriber};
 use tokio::select;
 use tokio::sync::broadcast::error::RecvError;
@@ -83,7 +84,7 @@ pub(crate) async fn run(link: Link, queue: Receiver<Outgoing>, events: Sender<Ev
     let Link { node, relay, subscription } = link;
     select! {
         () = publish(&node, &relay, queue) => {}
-        () = receive(&node, subscription, events) => {}
+        () = receive(&node, &relay, subscription, events) => {}
     }
 }
 
@@ -114,7 +115,7 @@ async fn publish(node: &str, relay: &Relay, mut queue: Receiver<Outgoing>) {
     }
 }
 
-async fn receive(node: &str, mut subscription: Subscription, events: Sender<Event>) {
+async fn receive(node: &str, relay: &Relay, mut subscription: Subscription, events: Sender<Event>) {
     let mut ticks = interval(TICK);
     // A process that was stopped does not make up for the ticks that it missed: it did not listen
     // in that time, so the other nodes were not silent.
@@ -122,11 +123,20 @@ async fn receive(node: &str, mut subscription: Subscription, events: Sender<Even
     loop {
         let incoming = select! {
             incoming = subscription.next(node) => incoming,
-            _ = ticks.tick() => Incoming::Tick,
+            _ = ticks.tick() => Incoming::Tick(relay.is_connected()),
         };
         if events.send(Event::Relay(incoming)).await.is_err() {
             // The hub has ended. `publish` ends this task.
             return pending().await;
+        }
+    }
+}
+
+impl Relay {
+    fn is_connected(&self) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::Nats(client) => client.connection_state() == State::Connected,
         }
     }
 }
@@ -159,6 +169,8 @@ impl Subscription {
                 Err(reason) => {
                     let reason: String = reason.chars().take(REASON).collect();
                     warn!(reason, "an envelope is ignored");
+                    // Decoding may take milliseconds, and the clients need the thread, too.
+                    yield_now().await;
                 }
             }
         }

@@ -1,9 +1,12 @@
 //! Envelopes that are refused.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use testkit::Machine;
 
-use super::by_hand::{Node, PRESENCE, presence};
+use super::by_hand::{Node, PRESENCE, presence, said};
 use super::hostile::{expect_service, expect_warning};
 use super::on_nats;
 
@@ -94,4 +97,39 @@ fn malformed_envelopes_cost_a_log_line() {
         }
         assert_eq!(ann.who(), ["server", "ann", "amy"]);
     });
+}
+
+/// This needs the machine alone.
+mod alone {
+    use super::*;
+
+    /// To decode one of them takes about 20 ms, in a debug build. The node must not decode all of them
+    /// before it serves its clients.
+    #[test]
+    fn large_refused_envelopes_delay_no_local_line_for_long() {
+        on_nats(Machine::Alone, 1, |cluster| {
+            let [mut ann, mut amy] = cluster.people(["ann", "amy"]);
+            let mut node = Node::new(cluster, "z");
+            let mut large = node.envelope(&said("lobby", 0, 0, &vec![["said", "zoe", ""]; 48_000]));
+            large["version"] = json!(2);
+            let large = large.to_string();
+            assert!(large.len() > 700_000, "{} bytes", large.len());
+            let publisher = thread::spawn(move || {
+                (0..100).for_each(|_| node.bus.publish("chat.v1.room.lobby", &large))
+            });
+            let (mut refused, mut slowest) = (0, Duration::ZERO);
+            while refused < 100 {
+                let sent = Instant::now();
+                expect_service(&mut ann, &mut amy, "hello");
+                slowest = slowest.max(sent.elapsed());
+                let log = &mut cluster.process(0).stderr;
+                while let Some(line) = log.next_within(Duration::ZERO) {
+                    refused += usize::from(line.unwrap().contains("an envelope is ignored"));
+                }
+            }
+            println!("{slowest:?}");
+            assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+            publisher.join().unwrap();
+        });
+    }
 }

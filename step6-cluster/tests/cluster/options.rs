@@ -1,6 +1,8 @@
 //! The options of a server in a cluster.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
 
 use testkit::{Cluster, End, Nats, Process};
@@ -114,6 +116,46 @@ fn the_log_does_not_contain_the_password() {
     assert_eq!(process.exit_within(LIMIT), 0);
     let log = process.stderr_text();
     assert!(log.contains("event: connected") && !log.contains("secret"), "{log}");
+}
+
+/// Plays a NATS server that sends `greeting` behind its first message, and `later` when the node has
+/// subscribed. Returns the URL.
+fn play_relay(greeting: &'static [u8], later: &'static [u8]) -> String {
+    const INFO: &[u8] = b"INFO {\"server_id\":\"x\",\"server_name\":\"x\",\"version\":\"2.9.10\",\"go\":\"go\",\
+        \"host\":\"127.0.0.1\",\"port\":4222,\"headers\":true,\"max_payload\":1048576,\"proto\":1}\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        // Fails if the node has given up.
+        let _ = stream.write_all(&[INFO, greeting].concat());
+        for line in lines.map_while(Result::ok) {
+            let reply = match line.split(' ').next() {
+                Some("PING") => b"PONG\r\n",
+                Some("SUB") => later,
+                _ => continue,
+            };
+            let _ = stream.write_all(reply);
+        }
+    });
+    url
+}
+
+#[test]
+fn what_a_relay_says_cannot_control_the_terminal() {
+    const ERROR: &[u8] = b"-ERR 'evil \x1b[31m\x07 \xe2\x80\xae'\r\n";
+    let is_clean =
+        |text: &str| text.contains("evil") && !text.contains(['\x1b', '\x07', '\u{202e}']);
+    let url = play_relay(ERROR, b"");
+    let (code, stderr) = run(&["127.0.0.1:0", "--relay", &url, "--node", "b"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(is_clean(&stderr), "{stderr:?}");
+    let url = play_relay(b"", ERROR);
+    let args = ["server", "127.0.0.1:0", "--relay", &url, "--node", "b"];
+    let mut process = Process::start(&mut chat().command(&args), End::Piped, End::Piped);
+    let (_, line) = process.stderr.until("a warning", |line| line.contains("evil"));
+    assert!(is_clean(&line), "{line:?}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use testkit::{Cluster, Machine, PATIENCE, Peer, eventually};
+use testkit::{Bus, Cluster, Machine, PATIENCE, Peer, eventually};
 
+use super::by_hand::Node;
 use super::on_nats;
 use super::talk::{Count, Talk};
 
@@ -60,6 +61,28 @@ fn each_room_is_told_once_that_the_relay_is_lost() {
         across(ann, bob, "ann@a: hi");
         across(cat, dan, "cat@a: hi");
         assert!(ann.who().contains(&"bob@b".into()));
+    });
+}
+
+/// The NATS library has a queue of 128 events. While the node is stopped, more messages arrive than
+/// the library keeps, and each is an event, so that it drops the one that the connection has ended.
+#[test]
+fn a_relay_that_is_lost_after_a_flood_is_noticed() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        node.present(0, &["zoe"]);
+        ann.lines.expect("* zoe@z joined");
+        for _ in 0..3 {
+            cluster.process(0).signal("STOP");
+            (0..2000).for_each(|_| node.say(0, &[["said", "zoe", "hi"]]));
+            cluster.relay().kill();
+            cluster.process(0).signal("CONT");
+            ann.lines.until("the relay", |line| line.starts_with("* relay lost"));
+            cluster.relay().restart();
+            ann.lines.until("the relay", |line| line == "* relay back");
+            node.bus = Bus::connect(cluster.relay().addr());
+        }
     });
 }
 

@@ -148,6 +148,62 @@ fn old_and_repeated_envelopes_are_ignored() {
 }
 
 #[test]
+fn an_old_line_of_a_node_that_is_gone_is_ignored() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        node.present(0, &["zoe"]);
+        ann.lines.expect("* zoe@z joined");
+        node.say(0, &[["said", "zoe", "one"]]);
+        node.say(1, &[["said", "zoe", "two"]]);
+        // After 6 s of silence.
+        for line in ["zoe@z: one", "zoe@z: two", "* zoe@z left"] {
+            ann.lines.expect(line);
+        }
+        node.seq = 1;
+        node.say(0, &[["said", "zoe", "one"]]);
+        node.seq = 3;
+        node.say(2, &[["said", "zoe", "three"]]);
+        ann.lines.expect("zoe@z: three");
+        assert_eq!(ann.sync(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_rename_to_the_name_of_a_member_whose_leave_was_lost_is_shown() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let [mut ann] = cluster.people(["ann"]);
+        let mut node = Node::new(cluster, "z");
+        node.present(0, &["eve", "zoe"]);
+        ann.lines.expect("* eve@z, zoe@z joined");
+        // The envelope with eve's leave is lost.
+        node.seq += 1;
+        node.say(0, &[["nick", "zoe", "eve"], ["said", "eve", "hi"]]);
+        ann.lines.expect("* zoe@z is now eve@z");
+        ann.lines.expect("eve@z: hi");
+        assert_eq!(ann.who(), ["server", "ann", "eve@z"]);
+    });
+}
+
+#[test]
+fn the_last_roster_of_a_node_has_the_numbers_of_its_lines() {
+    on_nats(Machine::Shared, 1, |cluster| {
+        let mut ann = cluster.peer(0).named("ann");
+        let mut spy = Bus::connect(cluster.relay().addr());
+        spy.subscribe(PRESENCE);
+        ann.send_line("one");
+        ann.sync();
+        cluster.process(0).type_line("/exit");
+        // Some of the lines may be lost, and no later roster says so.
+        let (_, last) = spy.until("a roster without members", |message| {
+            let rooms = body(message)["presence"]["rooms"].take();
+            rooms.as_array().unwrap().iter().all(|room| room["members"] == json!([]))
+        });
+        assert_eq!(body(&last)["presence"]["rooms"][0]["next"], 1);
+    });
+}
+
+#[test]
 fn a_restarted_node_replaces_its_members() {
     on_nats(Machine::Shared, 1, |cluster| {
         let [mut ann] = cluster.people(["ann"]);

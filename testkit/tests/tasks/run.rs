@@ -50,7 +50,9 @@ pub(crate) fn builds(commands: &str) -> Vec<Vec<String>> {
 pub(crate) fn run(mut bash: Command, commands: &str, limit: Duration) -> Result<String, String> {
     let error = |error: io::Error| format!("cannot run bash: {error}");
     let (mut output, writer) = io::pipe().map_err(error)?;
-    bash.args(["-c", commands]).process_group(0);
+    // As in a terminal, where bash replaces an unquoted `!`.
+    let commands = format!("set -o history -o histexpand\n{commands}");
+    bash.args(["-c", &commands]).process_group(0);
     bash.env_remove("RUST_BACKTRACE").env("LC_ALL", "C");
     bash.stdin(Stdio::null()).stdout(writer.try_clone().map_err(error)?).stderr(writer);
     let mut child = bash.spawn().map_err(error)?;
