@@ -124,8 +124,8 @@ pub(crate) struct Member {
 }
 
 impl Hub {
-    /// A hub with an empty lobby, or with the operator in it.
-    /// Rooms remember the last `history` lines said.
+    /// A hub with an empty lobby, or with the operator in it. Rooms remember the last `history`
+    /// lines said.
     pub(crate) fn new(operator: Option<Outbox>, history: usize, cluster: Cluster) -> Self {
         let mut hub = Self {
             open: true,

@@ -103,8 +103,8 @@ fn without_password(server: ServerAddr) -> io::Result<ServerAddr> {
     ServerAddr::from_url(url)
 }
 
-/// Keeps only the text of an error. It contains the cause, and `main` would print it again. What the
-/// server has sent may control a terminal.
+/// Keeps only the text of an error. It contains the cause, and `main` would print it again. Control
+/// characters are replaced: the server may have sent them.
 fn as_text(error: impl Display) -> io::Error {
     io::Error::other(sanitize(&error.to_string()))
 }

@@ -57,6 +57,7 @@ impl Hub {
         let _ = self.publish(PRESENCE.into(), Body::Presence { rooms });
     }
 
+    /// The rooms that were removed, and then the open ones.
     fn roster(&self) -> Vec<RosterRoom> {
         let removed = self.cluster.removed.iter().map(|(room, _)| room.clone());
         let open = self.rooms.iter().map(|(id, room)| self.roster_room(*id, room));

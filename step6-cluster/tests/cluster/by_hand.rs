@@ -1,7 +1,7 @@
 //! A node that a test plays by hand.
 
 use serde_json::{Value, json};
-use testkit::{Bus, Cluster};
+use testkit::{Bus, Cluster, Peer};
 
 /// The subject of the presence.
 pub(crate) const PRESENCE: &str = "chat.v1.room.@presence";
@@ -20,6 +20,15 @@ impl Node {
     pub(crate) fn new(cluster: &mut Cluster<'_>, name: &str) -> Self {
         let bus = Bus::connect(cluster.relay().addr());
         Self { bus, name: name.into(), epoch: 1000, seq: 0 }
+    }
+
+    /// The node z with these members, in the order of their names. `peer` has received their join.
+    pub(crate) fn joined(cluster: &mut Cluster<'_>, peer: &mut Peer, members: &[&str]) -> Self {
+        let mut node = Self::new(cluster, "z");
+        node.present(0, members);
+        let names: Vec<_> = members.iter().map(|member| format!("{member}@z")).collect();
+        peer.lines.expect(&format!("* {} joined", names.join(", ")));
+        node
     }
 
     /// The next envelope, not yet published.

@@ -30,9 +30,7 @@ pub(crate) fn expect_warning(cluster: &mut Cluster<'_>, reason: &str) {
 fn control_characters_of_other_nodes_are_replaced() {
     on_nats(Machine::Shared, 1, |cluster| {
         let [mut ann] = cluster.people(["ann"]);
-        let mut node = Node::new(cluster, "z");
-        node.present(0, &["zoe"]);
-        ann.lines.expect("* zoe@z joined");
+        let mut node = Node::joined(cluster, &mut ann, &["zoe"]);
         let texts =
             ["\u{1b}[2Jboo", "a\nann: b\r\n* bob left", "\0\u{7}\u{9b}31m", "\u{202e}abc\u{2028}"];
         for (n, text) in texts.iter().enumerate() {

@@ -1,12 +1,9 @@
 //! Envelopes that are refused.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use testkit::Machine;
 
-use super::by_hand::{Node, PRESENCE, presence, said};
+use super::by_hand::{Node, PRESENCE, presence};
 use super::hostile::{expect_service, expect_warning};
 use super::on_nats;
 
@@ -99,9 +96,16 @@ fn malformed_envelopes_cost_a_log_line() {
     });
 }
 
-/// This needs the machine alone.
 mod alone {
-    use super::*;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use serde_json::json;
+    use testkit::Machine;
+
+    use crate::by_hand::{Node, said};
+    use crate::hostile::expect_service;
+    use crate::on_nats;
 
     /// To decode one of them takes about 20 ms, in a debug build. The node must not decode all of them
     /// before it serves its clients.

@@ -70,9 +70,7 @@ fn each_room_is_told_once_that_the_relay_is_lost() {
 fn a_relay_that_is_lost_after_a_flood_is_noticed() {
     on_nats(Machine::Shared, 1, |cluster| {
         let [mut ann] = cluster.people(["ann"]);
-        let mut node = Node::new(cluster, "z");
-        node.present(0, &["zoe"]);
-        ann.lines.expect("* zoe@z joined");
+        let mut node = Node::joined(cluster, &mut ann, &["zoe"]);
         for _ in 0..3 {
             cluster.process(0).signal("STOP");
             (0..2000).for_each(|_| node.say(0, &[["said", "zoe", "hi"]]));

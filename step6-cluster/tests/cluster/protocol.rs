@@ -128,9 +128,7 @@ fn a_leave_comes_before_the_join_of_the_same_name() {
 fn old_and_repeated_envelopes_are_ignored() {
     on_nats(Machine::Shared, 1, |cluster| {
         let [mut ann] = cluster.people(["ann"]);
-        let mut node = Node::new(cluster, "z");
-        node.present(0, &["zoe"]);
-        ann.lines.expect("* zoe@z joined");
+        let mut node = Node::joined(cluster, &mut ann, &["zoe"]);
         node.say(0, &[["said", "zoe", "one"]]);
         ann.lines.expect("zoe@z: one");
         // The same number again, an older one, and an older epoch.
@@ -151,9 +149,7 @@ fn old_and_repeated_envelopes_are_ignored() {
 fn an_old_line_of_a_node_that_is_gone_is_ignored() {
     on_nats(Machine::Shared, 1, |cluster| {
         let [mut ann] = cluster.people(["ann"]);
-        let mut node = Node::new(cluster, "z");
-        node.present(0, &["zoe"]);
-        ann.lines.expect("* zoe@z joined");
+        let mut node = Node::joined(cluster, &mut ann, &["zoe"]);
         node.say(0, &[["said", "zoe", "one"]]);
         node.say(1, &[["said", "zoe", "two"]]);
         // After 6 s of silence.
@@ -173,9 +169,7 @@ fn an_old_line_of_a_node_that_is_gone_is_ignored() {
 fn a_rename_to_the_name_of_a_member_whose_leave_was_lost_is_shown() {
     on_nats(Machine::Shared, 1, |cluster| {
         let [mut ann] = cluster.people(["ann"]);
-        let mut node = Node::new(cluster, "z");
-        node.present(0, &["eve", "zoe"]);
-        ann.lines.expect("* eve@z, zoe@z joined");
+        let mut node = Node::joined(cluster, &mut ann, &["eve", "zoe"]);
         // The envelope with eve's leave is lost.
         node.seq += 1;
         node.say(0, &[["nick", "zoe", "eve"], ["said", "eve", "hi"]]);
